@@ -1,0 +1,1 @@
+"""finetui without a screen: recipes, data, runs, the store and the worker; nothing here may import `tui` or textual."""
