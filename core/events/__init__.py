@@ -7,6 +7,7 @@ them: `runs/<id>/events.jsonl` (the worker), `runs/<id>/supervisor.jsonl` (whoev
 
 from core.events.control import ControlGiven
 from core.events.hardware import HardwareSampled
+from core.events.job import KINDS, Job
 from core.events.journal import (
     Cancelled,
     CheckpointPinned,
@@ -46,6 +47,7 @@ from core.events.worker import (
 )
 
 __all__ = [
+    "KINDS",
     "Answered",
     "BestChanged",
     "Cancelled",
@@ -65,6 +67,7 @@ __all__ = [
     "HardwareSampled",
     "HealthRaised",
     "Held",
+    "Job",
     "Moved",
     "Noted",
     "PhaseEntered",
