@@ -1,4 +1,4 @@
-"""What is installed: two top-level packages, the starter's files and the ready recipes; nothing else, nothing missing."""
+"""What is installed: two top-level packages, the starter, the ready recipes; nothing else, and nothing missing."""
 
 from __future__ import annotations
 
