@@ -232,7 +232,7 @@ def test_an_empty_checkpoint_is_refused(run: RunPaths) -> None:
 
 def test_too_little_space_is_told_in_numbers(tmp_path: Path) -> None:
     checkpoints.ensure_space(tmp_path / "not" / "yet", 1)
-    with pytest.raises(WorkspaceError, match="8.0 TiB") as caught:
+    with pytest.raises(WorkspaceError, match=r"8\.0 TiB") as caught:
         checkpoints.ensure_space(tmp_path, 4 * 1024**4)
     assert "finetui gc" in str(caught.value)
 
