@@ -16,9 +16,6 @@ import pytest
 from core.events import Event, HardwareSampled
 from core.gpu.host import Host, process_memory_bytes
 from core.gpu.sample import HardwareReading
-from tests.gpu.test_nvml import fake_driver
-
-__all__ = ["fake_driver"]
 
 WITH_FAKE_DRIVER = """
 import core.gpu.nvml, core.gpu.sample, sys
