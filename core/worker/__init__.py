@@ -1,0 +1,1 @@
+"""The only room that imports torch: one job per process, told what to do by a run folder."""
