@@ -129,6 +129,11 @@ class Workspace:
         return self.state / "ingest.lock"
 
     @property
+    def supervisor_lock(self) -> Path:
+        """Held by the supervisor for its whole life; the ingest lock alone may be anybody's for a moment."""
+        return self.state / "supervisor.lock"
+
+    @property
     def cpu_lock(self) -> Path:
         """Held by the worker of a job that runs on the CPU."""
         return self.state / "cpu.lock"

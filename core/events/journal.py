@@ -26,6 +26,7 @@ class RunQueued(Event):
     resumed_from: str | None = None  # RUN@STEP
     device: str = "cpu"  # which lock the job needs: cpu, gpu or none
     held: bool = False
+    boot_id: str = ""  # in which boot this was decided: what was queued before a reboot comes back held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Resumed(Event):
 
     run_id: str
     attempt: int
+    boot_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class Released(Event):
     """A held run may start again."""
 
     run_id: str
+    boot_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
