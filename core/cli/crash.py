@@ -8,33 +8,18 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import time
 import traceback
 from pathlib import Path
 
 from core.paths import Workspace, make_private_folder
-
-_SECRET_SHAPES = re.compile(
-    r"\bhf_[A-Za-z0-9]{8,}"  # Hugging Face
-    r"|\bsk-[A-Za-z0-9_-]{8,}"  # OpenAI and its kin
-    r"|\bgh[pousr]_[A-Za-z0-9]{20,}"  # GitHub
-    r"|\bAKIA[0-9A-Z]{16}\b"  # AWS
-    r"|\b[0-9a-f]{40}\b"  # W&B keys have no prefix
-)
-_ADDRESS_WITH_PASSWORD = re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
-_NAMED_VALUE = re.compile(r"(?i)(\b[\w-]*(?:token|secret|password|api_?key)[\w-]*['\"]?\s*[=:]\s*['\"]?)[^\s'\",;)]+")
-_NAMED_VARIABLE = re.compile(r"(?i)(token|key|secret|password|credential)")
+from core.runs.redact import redact
+from core.text import safe_line
 
 
-def redact(text: str) -> str:
-    """`text` without what looks like a secret, and without the values of environment variables named like one."""
-    for name, value in os.environ.items():
-        if len(value) >= 8 and _NAMED_VARIABLE.search(name):
-            text = text.replace(value, f"[{name} redacted]")
-    text = _ADDRESS_WITH_PASSWORD.sub("[redacted]", text)
-    text = _NAMED_VALUE.sub(r"\1[redacted]", text)
-    return _SECRET_SHAPES.sub("[redacted]", text)
+def describe(error: BaseException) -> str:
+    """The error in one line, without secrets."""
+    return safe_line(redact(f"{type(error).__name__}: {error}", os.environ), 400)
 
 
 def write_crash_log(workspace: Workspace, error: BaseException, version: str) -> Path | None:
@@ -53,7 +38,7 @@ def write_crash_log(workspace: Workspace, error: BaseException, version: str) ->
         make_private_folder(workspace.state)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(redact(report))
+            file.write(redact(report, os.environ))
     except OSError:
         return None
     return path

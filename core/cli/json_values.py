@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-JsonInput: TypeAlias = "bool | int | float | str | None | Sequence[JsonInput] | Mapping[str, JsonInput]"
+JsonInput: TypeAlias = "bool | int | float | str | Sequence[JsonInput] | Mapping[str, JsonInput] | None"
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn, cast
 
-from core.cli import crash, output
+from core.cli import output
 from core.cli.command import SUMMARIES, Command, add_global_options
 from core.errors import FinetuiError, UsageError
 from core.paths import Workspace, find_workspace
@@ -120,12 +120,14 @@ def version() -> str:
 
 
 def _crashed(words: Sequence[str], error: Exception) -> FinetuiError:
+    from core.cli import crash  # only a mistake of ours needs it
+
     path = crash.write_crash_log(_workspace_of(words), error, version())
     kept = (
         f"send {path} to whoever looks after finetui" if path else "the report could not be written: is the disk full?"
     )
-    reason = crash.redact(f"{type(error).__name__}: {error}")
-    return FinetuiError("finetui made a mistake", why=reason[:500], try_this=kept)
+    reason = crash.describe(error)
+    return FinetuiError("finetui made a mistake", why=reason, try_this=kept)
 
 
 def _workspace_of(words: Sequence[str]) -> Workspace:

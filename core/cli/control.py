@@ -1,0 +1,72 @@
+"""`finetui stop, pause, save, evaluate-now, resume`: one wish of one run, and whether it came true."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from core.cli import output
+from core.cli.command import Command, non_negative
+from core.cli.reading import open_store
+
+_ACTIONS = {"stop": "stop", "pause": "pause", "save": "save", "evaluate-now": "evaluate"}
+
+
+def _configure_request(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run's id, the start of it, or its name")
+    parser.add_argument(
+        "--timeout",
+        type=non_negative,
+        metavar="SECONDS",
+        default=600,
+        help="how long to wait for the answer (default: 600; a step or an evaluation may have to end first)",
+    )
+
+
+def _request(command: str) -> Callable[[argparse.Namespace], int]:
+    def handle(arguments: argparse.Namespace) -> int:
+        from core.runs.requests import ask
+
+        with open_store(arguments) as (workspace, reader):
+            run_id = reader.find(arguments.run)
+        answer = ask(workspace, run_id, _ACTIONS[command], float(arguments.timeout))
+        step = answer.checkpoint_step
+        checkpoint = None if step is None else f"{run_id}@{step}"
+        if arguments.json:
+            output.print_json({"id": run_id, "ok": answer.ok, "message": answer.message, "checkpoint": checkpoint})
+        else:
+            if checkpoint is not None:
+                output.print_text(checkpoint)
+            output.narrate(f"{run_id}: {answer.message}")
+        return 0 if answer.ok else 1
+
+    return handle
+
+
+def _configure_resume(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run's id, the start of it, or its name")
+    parser.add_argument("--wait", action="store_true", help="wait for the end; exit 0 if it completed or was stopped")
+
+
+def resume(arguments: argparse.Namespace) -> int:
+    """Queue the run's next attempt, from its newest valid checkpoint."""
+    from core.cli.progress import wait
+    from core.runs import queue
+
+    with open_store(arguments) as (workspace, reader):
+        run_id = reader.find(arguments.run)
+    queue.resume(workspace, run_id)
+    if arguments.json:
+        output.print_json({"id": run_id})
+    else:
+        output.print_text(run_id, flush=True)
+    if not arguments.wait:
+        output.narrate(f"queued again; see it with finetui show {run_id}")
+        return 0
+    return wait(workspace, run_id)
+
+
+COMMANDS = {
+    **{command: Command(_configure_request, _request(command)) for command in _ACTIONS},
+    "resume": Command(_configure_resume, resume),
+}

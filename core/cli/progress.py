@@ -1,0 +1,113 @@
+"""Waiting for a run and telling on stderr how it goes: one line that is written over on a terminal, a few lines else.
+
+It must not steer the run: Ctrl-C ends the waiting, never the training.
+"""
+
+from __future__ import annotations
+
+import time
+
+from core.cli import output
+from core.cli.shapes import state_text, steps_text
+from core.paths import Workspace
+from core.runs.requests import wait_for_end
+from core.states import WAITED_FOR_AS_SUCCESS, Outcome, State
+from core.store.connect import open_reader
+from core.store.rows import RunRow
+from core.units import format_duration, format_value
+
+_QUIET_SECONDS = 2.0
+_INTERRUPTED = 130
+
+
+def wait(workspace: Workspace, run_id: str) -> int:
+    """Wait until the run ends; the exit status that says how."""
+    teller = Teller(workspace, run_id)
+    try:
+        run = wait_for_end(workspace, run_id, on_progress=teller)
+    except KeyboardInterrupt:
+        teller.clear()
+        output.narrate(f"run {run_id} goes on without this command")
+        output.narrate(f"  see it:  finetui show {run_id}\n  stop it: finetui stop {run_id}")
+        return _INTERRUPTED
+    teller.end(run)
+    return 0 if came_true(run) else 1
+
+
+def came_true(run: RunRow) -> bool:
+    """Whether the run ended as `--wait` hopes: completed, stopped or early stopped."""
+    return run.state == State.FINISHED and run.outcome is not None and Outcome(run.outcome) in WAITED_FOR_AS_SUCCESS
+
+
+class Teller:
+    """Called with the run as it stands, often; says what is new, rarely."""
+
+    def __init__(self, workspace: Workspace, run_id: str) -> None:
+        self._workspace = workspace
+        self._run_id = run_id
+        self._began = time.monotonic()
+        self._said_at = 0.0
+        self._said = ""
+        self._state: str | None = None
+        self._evaluations: set[tuple[int, str, str | None]] = set()
+        self._checkpoints: set[int] = set()
+
+    def __call__(self, run: RunRow) -> None:
+        if run.state != self._state:
+            self._state = run.state
+            self._line(f"{run.run_id} {state_text(run)}")
+        self._tell_milestones()
+        if time.monotonic() - self._said_at < (0.2 if output.narration_is_live() else _QUIET_SECONDS):
+            return
+        self._said_at = time.monotonic()
+        text = _progress_text(run, self._said_at - self._began)
+        if run.step is None or steps_text(run) == self._said:
+            return
+        self._said = steps_text(run)
+        if output.narration_is_live():
+            output.narrate_over(text)
+        else:
+            output.narrate(text)
+
+    def _tell_milestones(self) -> None:
+        with open_reader(self._workspace) as reader:
+            evaluations = reader.evaluations(self._run_id)
+            checkpoints = reader.checkpoints(self._run_id)
+        for checkpoint in checkpoints:
+            if checkpoint.step not in self._checkpoints and not checkpoint.removed:
+                self._checkpoints.add(checkpoint.step)
+                self._line(f"  checkpoint {self._run_id}@{checkpoint.step} saved ({checkpoint.reason})")
+        for evaluation in evaluations:
+            key = (evaluation.step, evaluation.set_name, evaluation.checkpoint)
+            if key not in self._evaluations:
+                self._evaluations.add(key)
+                metrics = "  ".join(f"{name} {format_value(value)}" for name, value in evaluation.metrics.items())
+                self._line(
+                    f"  {evaluation.checkpoint or f'step {evaluation.step}'} on {evaluation.set_name}: {metrics}"
+                )
+
+    def _line(self, text: str) -> None:
+        self.clear()
+        output.narrate(text)
+
+    def clear(self) -> None:
+        """Take the line back that would be written over."""
+        if output.narration_is_live():
+            output.narrate_over("")
+
+    def end(self, run: RunRow) -> None:
+        """The last words: how it ended, why, and what to try."""
+        self(run)
+        message = f": {run.message}" if run.message else ""
+        self._line(f"{run.run_id} {state_text(run)} after {format_duration(time.monotonic() - self._began)}{message}")
+        for advice in run.advice:
+            output.narrate(f"  try: {advice}")
+        if not came_true(run) and run.state == State.FINISHED:
+            output.narrate(f"  log: finetui logs {run.run_id}")
+
+
+def _progress_text(run: RunRow, waited_seconds: float) -> str:
+    parts = [f"step {steps_text(run)}", f"loss {format_value(run.loss)}"]
+    if run.eval_loss is not None:
+        parts.append(f"eval loss {format_value(run.eval_loss)}")
+    return "  ".join([*parts, format_duration(waited_seconds)])

@@ -1,0 +1,142 @@
+"""`finetui show`: all about one run: what was asked, where it stands, its checkpoints, evaluations and health."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+from core.cli import output
+from core.cli.command import Command
+from core.cli.json_values import JsonInput
+from core.cli.listing import when
+from core.cli.output import Column
+from core.cli.reading import open_store
+from core.cli.shapes import (
+    attempt_object,
+    checkpoint_object,
+    evaluation_object,
+    health_object,
+    run_object,
+    shown_path,
+    state_text,
+    steps_text,
+)
+from core.errors import FinetuiError
+from core.paths import RunPaths, Workspace
+from core.store.reader import Reader
+from core.store.rows import CheckpointRow, EvaluationRow, HealthRow, RunRow
+from core.units import format_bytes, format_value
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run's id, the start of it, or its name")
+
+
+def show(arguments: argparse.Namespace) -> int:
+    """Print the run."""
+    with open_store(arguments) as (workspace, reader):
+        run = reader.run(reader.find(arguments.run))
+        if arguments.json:
+            output.print_json(run_document(workspace, reader, run))
+        else:
+            _print_run(workspace, reader, run)
+    return 0
+
+
+def run_document(workspace: Workspace, reader: Reader, run: RunRow) -> dict[str, JsonInput]:
+    """The object of `show --json`: that of `ls --json` and what belongs to the run."""
+    paths = workspace.run(run.run_id)
+    evaluations = reader.evaluations(run.run_id)
+    checkpoints = [row for row in reader.checkpoints(run.run_id) if not row.removed]
+    return {
+        **run_object(workspace, run),
+        "note": run.note,
+        "tags": list(run.tags),
+        "message": run.message,
+        "advice": list(run.advice),
+        "device": run.device,
+        "resumed_from": run.resumed_from,
+        "recipe": _recipe(paths),
+        "environment": _environment(paths),
+        "checkpoints": [checkpoint_object(workspace, row, evaluations) for row in checkpoints],
+        "evaluations": [evaluation_object(row) for row in evaluations],
+        "health": [health_object(row) for row in reader.health(run.run_id)],
+        "attempts": [attempt_object(row) for row in reader.attempts(run.run_id)],
+    }
+
+
+def _recipe(paths: RunPaths) -> JsonInput:
+    from core.recipe.load import load_resolved
+
+    try:
+        return cast(JsonInput, load_resolved(paths.recipe).model_dump(mode="json"))
+    except FinetuiError as error:
+        output.narrate(f"note: the run's recipe can't be read: {error.what}")
+        return None
+
+
+def _environment(paths: RunPaths) -> JsonInput:
+    try:
+        return cast(JsonInput, json.loads(paths.environment.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None  # its worker has not started yet
+    except (OSError, ValueError) as error:
+        output.narrate(f"note: {paths.environment} can't be read: {error}")
+        return None
+
+
+def _print_run(workspace: Workspace, reader: Reader, run: RunRow) -> None:
+    fields = [
+        ("run", run.run_id),
+        ("name", run.name),
+        ("state", state_text(run) + (f", attempt {run.attempt}" if run.attempt and run.attempt > 1 else "")),
+        ("message", run.message or ""),
+        ("advice", "\n".join(run.advice)),
+        ("job", " ".join(word for word in (run.kind, run.method, run.objective) if word)),
+        ("model", shown_path(workspace, run.model) or ""),
+        ("step", steps_text(run)),
+        ("loss", format_value(run.loss)),
+        ("eval loss", format_value(run.eval_loss)),
+        ("created", when(run.created_at)),
+        ("resumed from", run.resumed_from or ""),
+        ("tags", " ".join(run.tags)),
+        ("note", run.note or ""),
+        ("folder", workspace.relative(workspace.run(run.run_id).folder)),
+    ]
+    output.print_fields((name, value) for name, value in fields if value)
+    evaluations = reader.evaluations(run.run_id)
+    checkpoints = [row for row in reader.checkpoints(run.run_id) if not row.removed]
+    _print_section("checkpoints", _CHECKPOINTS, (_checkpoint_row(row) for row in checkpoints))
+    _print_section("evaluations", _EVALUATIONS, (_evaluation_row(row) for row in evaluations))
+    _print_section("health", _HEALTH, (_health_row(row) for row in reader.health(run.run_id)))
+
+
+_CHECKPOINTS = (Column("STEP", right=True), Column("SIZE", right=True), Column(""), Column("FOLDER"))
+_EVALUATIONS = (Column("STEP", right=True), Column("SET", may_shrink=True), Column("OF"), Column("METRICS"))
+_HEALTH = (Column("STEP", right=True), Column("LEVEL"), Column("MESSAGE", may_shrink=True))
+
+
+def _print_section(title: str, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
+    found = list(rows)
+    if found:
+        output.print_text(f"\n{title}")
+        output.print_table(columns, found)
+
+
+def _checkpoint_row(row: CheckpointRow) -> list[str]:
+    marks = [word for word, is_so in (("best", row.best), ("pinned", row.pinned)) if is_so]
+    return [str(row.step), format_bytes(row.bytes), " ".join(marks), row.folder]
+
+
+def _evaluation_row(row: EvaluationRow) -> list[str]:
+    metrics = "  ".join(f"{name} {format_value(value)}" for name, value in row.metrics.items())
+    return [str(row.step), row.set_name, row.checkpoint or "", metrics]
+
+
+def _health_row(row: HealthRow) -> list[str]:
+    return ["" if row.step is None else str(row.step), row.level, row.message]
+
+
+COMMANDS = {"show": Command(_configure, show)}
