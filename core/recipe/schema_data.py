@@ -20,7 +20,7 @@ FormatField = Annotated[
 ]
 FieldNames = Annotated[
     dict[str, str],
-    Field(description="Where the file's names differ: the format's name → the file's name, as in `{question: problem}`."),
+    Field(description="Where names differ: the format's name → the file's name, as in `{question: problem}`."),
 ]
 
 
@@ -80,7 +80,8 @@ class DataSection(Section):
         description="Which tokens are learnt: every assistant answer, only the last one, or all tokens.",
     )
     overlong: Literal["truncate", "drop", "refuse"] = Field(
-        default="truncate", description="What happens to a row over `max_length`: cut at the end, left out, or an error."
+        default="truncate",
+        description="What becomes of a row over `max_length`: cut at the end, left out, or an error.",
     )
     bad_rows: Literal["refuse", "skip"] = Field(
         default="refuse", description="What happens to a row that can't be read: an error with its line, or left out."

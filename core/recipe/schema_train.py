@@ -99,8 +99,12 @@ class TrainSection(Section):
         description="Peak learning rate. The default depends on the method.",
     )
     lr_scheduler_type: Literal[
-        "cosine", "linear", "constant", "constant_with_warmup", "cosine_with_min_lr", "polynomial", "inverse_sqrt"
-    ] = Field(default="cosine", description="How the learning rate moves after the warm-up.")
+        "cosine", "linear", "constant", "constant_with_warmup", "cosine_with_min_lr", "inverse_sqrt"
+    ] = Field(
+        default="cosine",
+        description="How the learning rate moves after the warm-up.",
+        json_schema_extra=facts(why="it ends at zero, gently; most published recipes use it"),
+    )
     min_lr_rate: float = Field(
         default=0.1,
         ge=0,
@@ -112,28 +116,32 @@ class TrainSection(Section):
         default=0.03,
         ge=0,
         description="Steps over which the rate rises to its peak. Below 1: a share of all steps.",
-        json_schema_extra=facts(unit=f"{STEPS}, or a share of them"),
+        json_schema_extra=facts(
+            unit=f"{STEPS}, or a share of them", why="a short rise keeps the first, badly scaled steps small"
+        ),
     )
     per_device_train_batch_size: int = Field(
         default=4,
         ge=1,
         le=65_536,
         description="Rows in memory at once. Lower it, and raise accumulation, where memory runs out.",
-        json_schema_extra=facts(unit="rows"),
+        json_schema_extra=facts(unit="rows", why="with accumulation 4, sixteen rows to an optimizer step"),
     )
     gradient_accumulation_steps: int = Field(
         default=4,
         ge=1,
         le=65_536,
         description="Batches whose gradients are added up before one optimizer step.",
-        json_schema_extra=facts(unit="batches"),
+        json_schema_extra=facts(unit="batches", why="with 4 rows to a batch, sixteen rows to an optimizer step"),
     )
     num_train_epochs: float = Field(
         default=3.0,
         gt=0,
         le=10_000,
         description="Passes over the training rows; `max_steps` wins where it is set.",
-        json_schema_extra=facts(unit="epochs"),
+        json_schema_extra=facts(
+            unit="epochs", why="enough for most sets of rows; the validation loss says when to stop"
+        ),
     )
     max_steps: int | None = Field(
         default=None,

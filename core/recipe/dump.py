@@ -1,0 +1,28 @@
+"""A recipe as text and as a hash: what a run folder keeps, and what says that two recipes are the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from io import StringIO
+
+from ruamel.yaml import YAML
+
+from core.recipe.schema import Recipe
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as YAML with every key written out; `load_resolved` reads the same recipe back."""
+    writer = YAML(typ="rt", pure=True)  # keeps the order of the schema; "safe" would sort the keys
+    writer.default_flow_style = False
+    writer.allow_unicode = True
+    writer.width = 4096
+    stream = StringIO()
+    writer.dump(recipe.model_dump(mode="json"), stream)
+    return stream.getvalue()
+
+
+def recipe_sha256(recipe: Recipe) -> str:
+    """SHA-256 over the recipe's content as canonical JSON: independent of the order of keys and of all formatting."""
+    content = json.dumps(recipe.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(content.encode()).hexdigest()
