@@ -37,6 +37,7 @@ from core.runs.manifests import (
     walk_files,
 )
 from core.runs.retention import move_aside, remove_checkpoint, retain, sweep_staging
+from core.runs.spool import sync_folder
 from core.units import format_bytes
 
 __all__ = [
@@ -161,7 +162,7 @@ def publish(staging: Path, *, step: int, run_id: str, recipe_sha256: str, extra:
     except CheckpointError:
         discard(staging)
         raise
-    size = sum(entry_size for entry_size in _sizes(target))
+    size = sum((target / name).lstat().st_size for name, _ in walk_files(target))
     return Published(target, hashlib.sha256(content).hexdigest(), size)
 
 
@@ -192,10 +193,6 @@ def _flushed_files(staging: Path) -> list[ManifestFile]:
     return sorted(files, key=lambda file: file.name)
 
 
-def _sizes(folder: Path) -> list[int]:
-    return [(folder / name).lstat().st_size for name, _ in walk_files(folder)]
-
-
 def _write_flushed(path: Path, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
@@ -208,15 +205,6 @@ def _sync_folders(folder: Path) -> None:
     parents = {Path(name).parent for name, _ in walk_files(folder)}
     for parent in sorted({ancestor for path in parents for ancestor in (path, *path.parents)}, reverse=True):
         sync_folder(folder / parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Flush a folder's own entries: without it a rename may be undone by a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _finite(value: object) -> Json:
