@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.errors import Problem
+from core.recipe.document import KeyPath
 from core.recipe.names import hint_for_value
 from core.recipe.problems import Places, quoted
 from core.recipe.schema import (
     CheckpointSection,
     DataSection,
+    DataSource,
     EvaluateSection,
     EvaluationSet,
     FullMethod,
@@ -21,11 +23,16 @@ from core.recipe.schema import (
     ModelSection,
     TrainSection,
 )
+from core.recipe.schema_data import FORMAT_FIELDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sections:
-    """The sections that are valid by themselves; None where one is not."""
+    """The sections without the keys that are wrong by themselves; None where nothing valid is left.
+
+    `partial` names those that lack a key for that reason, so that no check mistakes it for one left open;
+    `set_names` are all evaluation sets, the wrong ones too.
+    """
 
     model: ModelSection | None
     data: DataSection | None
@@ -33,6 +40,8 @@ class Sections:
     train: TrainSection | None
     evaluate: EvaluateSection | None
     checkpoints: CheckpointSection | None
+    partial: frozenset[str]
+    set_names: tuple[str, ...]
 
 
 def cross_checks(sections: Sections, places: Places) -> Iterator[Problem]:
@@ -44,13 +53,20 @@ def cross_checks(sections: Sections, places: Places) -> Iterator[Problem]:
     if sections.evaluate:
         for name, one in sections.evaluate.sets.items():
             yield from _evaluation_set(name, one, places)
-        if sections.data:
+            yield from _field_names(("evaluate", "sets", name), one, places)
+    if sections.data:
+        for index, source in enumerate(sections.data.train):
+            yield from _field_names(("data", "train", index), source, places)
+        if sections.evaluate:
             yield from _trained_and_measured(sections.data, sections.evaluate, places)
-    if sections.evaluate and sections.checkpoints:
+    if sections.checkpoints and sections.checkpoints.best_metric is not None:
+        yield from _best_set(sections.checkpoints.best_metric, sections.set_names, places)
+    if sections.evaluate and sections.checkpoints and not sections.partial & {"evaluate", "checkpoints"}:
         yield from _best_metric(sections.evaluate, sections.checkpoints, places)
         yield from _cadence(sections.evaluate, sections.checkpoints, places)
     if sections.train:
         yield from _length(sections.train, places)
+        yield from _schedule(sections.train, places)
         if sections.method:
             yield from _learning_rate(sections.train, sections.method, places)
 
@@ -76,6 +92,17 @@ def _target_modules(method: LowRankMethod, places: Places) -> Iterator[Problem]:
         yield places.problem(key, "all-linear stands alone, not in a list", "lora_target_modules: all-linear")
 
 
+def _field_names(holder: KeyPath, one: DataSource | EvaluationSet, places: Places) -> Iterator[Problem]:
+    known = FORMAT_FIELDS.get(one.format) or tuple(
+        dict.fromkeys(name for one in FORMAT_FIELDS.values() for name in one)
+    )
+    for name in one.fields:
+        if name not in known:
+            what = f"the format {one.format} has no field of this name" if one.format != "auto" else "no format has it"
+            hint = hint_for_value(name, known) or f"one of {', '.join(known)}"
+            yield places.problem((*holder, "fields", name), what, hint)
+
+
 def _evaluation_set(name: str, one: EvaluationSet, places: Places) -> Iterator[Problem]:
     key = ("evaluate", "sets", name)
     if (one.path is None) == (one.from_train is None):
@@ -96,6 +123,15 @@ def _trained_and_measured(data: DataSection, evaluate: EvaluateSection, places: 
             yield places.problem(("evaluate", "sets", name, "path"), what, "from_train: 100", level="warning")
 
 
+def _best_set(best: str, set_names: tuple[str, ...], places: Places) -> Iterator[Problem]:
+    name, dot, _ = best.partition(".")
+    if not dot or name not in set_names:
+        known = [f"{one}.loss" for one in set_names]
+        what = f"{quoted(best)} is not <set>.<metric> of one of evaluate.sets"
+        hint = hint_for_value(best, known) or (f"as in {known[0]}" if known else "there are no sets")
+        yield places.problem(("checkpoints", "best_metric"), what, hint)
+
+
 def _best_metric(evaluate: EvaluateSection, checkpoints: CheckpointSection, places: Places) -> Iterator[Problem]:
     best = checkpoints.best_metric
     if best is None:
@@ -110,10 +146,6 @@ def _best_metric(evaluate: EvaluateSection, checkpoints: CheckpointSection, plac
     key = ("checkpoints", "best_metric")
     name, dot, metric = best.partition(".")
     if not dot or name not in evaluate.sets:
-        names = [f"{one}.loss" for one in evaluate.sets]
-        what = f"{quoted(best)} is not <set>.<metric> of one of evaluate.sets"
-        hint = hint_for_value(best, names) or (f"as in {names[0]}" if names else "there are no sets")
-        yield places.problem(key, what, hint)
         return
     one = evaluate.sets[name]
     known = list(dict.fromkeys(("loss", one.task)))
@@ -140,6 +172,13 @@ def _length(train: TrainSection, places: Places) -> Iterator[Problem]:
     if train.max_steps is not None and train.warmup_steps >= train.max_steps and train.warmup_steps >= 1:
         what = f"the run has {train.max_steps} steps, so the learning rate never reaches its peak"
         yield places.problem(("train", "warmup_steps"), what, "a share: 0.03", level="warning")
+
+
+def _schedule(train: TrainSection, places: Places) -> Iterator[Problem]:
+    unused = train.min_lr_rate != TrainSection.model_fields["min_lr_rate"].default
+    if unused and train.lr_scheduler_type != "cosine_with_min_lr":
+        what = f"the schedule {train.lr_scheduler_type} takes no notice of it"
+        yield places.problem(("train", "min_lr_rate"), what, "lr_scheduler_type: cosine_with_min_lr", level="warning")
 
 
 def _learning_rate(train: TrainSection, method: FullMethod | LowRankMethod, places: Places) -> Iterator[Problem]:

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from core.errors import Problem, RecipeError
 from core.recipe.checks import Sections, cross_checks
-from core.recipe.document import Value, read_document
+from core.recipe.document import KeyPath, Value, read_document
 from core.recipe.dump import dump_recipe, recipe_sha256
 from core.recipe.locate import Bases, locate
 from core.recipe.names import SECTIONS, hint_for_key
-from core.recipe.overrides import apply_overrides
-from core.recipe.problems import Places, explain, known_keys
+from core.recipe.overrides import apply_overrides, remove
+from core.recipe.problems import Places, as_section, explain, key_path, known_keys
 from core.recipe.resolve import Choice, fill
 from core.recipe.schema import (
     CheckpointSection,
@@ -36,6 +36,9 @@ from core.recipe.schema import (
 )
 
 __all__ = ["LoadedRecipe", "check_recipe", "dump_recipe", "load_recipe", "load_resolved", "recipe_sha256"]
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ class _Validator:
     def __init__(self, raw: dict[str, Value], places: Places) -> None:
         self.raw, self.places = raw, places
         self.problems: list[Problem] = []
+        self.partial: set[str] = set()
 
     def section(self, name: str, class_: type[_Model]) -> _Model | None:
         return self.value(name, TypeAdapter(class_))
@@ -133,8 +137,20 @@ class _Validator:
         try:
             return adapter.validate_python(self.raw[name])
         except ValidationError as error:
-            for one in error.errors():
-                self.problems.append(explain({**one, "loc": (name, *one["loc"])}, self.places))
+            errors: list[ErrorDetails] = [{**one, "loc": (name, *one["loc"])} for one in error.errors()]
+            self.problems += [explain(one, self.places) for one in errors]
+            self.partial.add(name)
+            return self._without(name, [key_path(one["loc"]) for one in errors], adapter)
+
+    def _without(self, name: str, wrong: list[KeyPath], adapter: TypeAdapter[_Model]) -> _Model | None:
+        """The section without its wrong keys, if that is valid; a set with a wrong source of rows goes whole."""
+        rest: Value = self.raw[name]
+        for path in wrong:
+            is_source = path[:2] == ("evaluate", "sets") and path[3:] in (("path",), ("from_train",))
+            rest = remove(rest, path[1:3] if is_source else path[1:])
+        try:
+            return adapter.validate_python(rest)
+        except ValidationError:
             return None
 
 
@@ -152,6 +168,8 @@ def _validate(raw: dict[str, Value], places: Places) -> tuple[Recipe | None, lis
         train=check.section("train", TrainSection),
         evaluate=check.section("evaluate", EvaluateSection),
         checkpoints=check.section("checkpoints", CheckpointSection),
+        partial=frozenset(check.partial),
+        set_names=tuple(as_section(as_section(raw.get("evaluate")).get("sets"))),
     )
     check.section("objective", ObjectiveSection)
     check.problems += cross_checks(sections, places)

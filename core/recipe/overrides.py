@@ -1,4 +1,4 @@
-"""`--set a.b=c`: one value of a recipe put in place from the command line, into lists too.
+"""`--set a.b=c`: one value of a raw recipe put in place from the command line, into lists too.
 
 Values are read as YAML 1.2, like the file's own. It must not know which keys exist: validation says that afterwards.
 """
@@ -76,3 +76,13 @@ def _put_item(
     old = items[index] if index < len(items) else None
     new, path = _put(old, rest, value, (*done, index))
     return (*items[:index], new, *items[index + 1 :]), path
+
+
+def remove(container: Value, path: KeyPath) -> Value:
+    """`container` without what stands at `path`; nothing is removed from a list, whose items would move."""
+    if not path or not isinstance(container, dict) or path[0] not in container:
+        return container
+    head = str(path[0])
+    if len(path) == 1:
+        return {key: value for key, value in container.items() if key != head}
+    return {**container, head: remove(container[head], path[1:])}

@@ -64,7 +64,7 @@ def quoted(value: object) -> str:
 
 def explain(error: ErrorDetails, places: Places) -> Problem:
     """One pydantic error (of a whole recipe's validation) as a problem."""
-    path = _key_path(error["loc"])
+    path = key_path(error["loc"])
     value: object = error.get("input")
     context = error.get("ctx") or {}
     kind = error["type"]
@@ -153,7 +153,7 @@ _WORDS: Mapping[str, Callable[[object, Mapping[str, object]], str]] = {
 }
 
 
-def _key_path(loc: tuple[int | str, ...]) -> KeyPath:
+def key_path(loc: tuple[int | str, ...]) -> KeyPath:
     """pydantic's location without what is no key: the union's tag after `method`, and the `[key]` marker."""
     path = tuple(part for part in loc if part != "[key]")
     return ("method", *path[2:]) if path[:1] == ("method",) and len(path) > 1 else path

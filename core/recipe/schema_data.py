@@ -12,6 +12,16 @@ from pydantic import Field, StringConstraints
 from core.recipe.schema_base import Section, facts
 
 Format = Literal["auto", "messages", "sharegpt", "alpaca", "prompt_completion", "question_answer", "text"]
+FORMAT_FIELDS: dict[str, tuple[str, ...]] = {
+    "messages": ("messages", "tools"),
+    "sharegpt": ("conversations", "system", "tools"),
+    "alpaca": ("instruction", "input", "output", "system", "history"),
+    "prompt_completion": ("prompt", "completion", "tools"),
+    "question_answer": ("question", "answer", "system"),
+    "text": ("text",),
+}
+"""The names that `fields` may map, by format; the room that reads rows has the same table (a test compares them)."""
+
 Task = Literal["loss", "exact_match", "contains", "numeric_answer", "json_field_f1"]
 Role = Literal["validation", "general", "test"]
 SetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
