@@ -22,7 +22,7 @@ from typing import NoReturn, cast
 
 from core.data.examples import Example, Message
 from core.data.files import Json, RawRow
-from core.data.turns import ALIASES, RowError, message_from, read_tools, turns_from
+from core.data.turns import ALIASES, RowError, read_tools, turns_from
 from core.errors import DatasetError
 from core.text import safe_line
 
@@ -177,7 +177,10 @@ def _prompt_completion(row: _Fields) -> Example:
 
 
 def _text(row: _Fields) -> Example:
-    return Example(line=row.line, text=row.text_row if row.text_row is not None else row.string("text"))
+    text = row.text_row if row.text_row is not None else row.string("text")
+    if not text.strip():
+        raise RowError("the text is empty")
+    return Example(line=row.line, text=text)
 
 
 _CONVERTERS: Mapping[str, Callable[[_Fields], Example]] = {
@@ -189,4 +192,4 @@ _CONVERTERS: Mapping[str, Callable[[_Fields], Example]] = {
     "text": _text,
 }
 
-__all__ = ["FIELDS", "FORMATS", "Example", "Message", "check_fields", "message_from", "to_example"]
+__all__ = ["FIELDS", "FORMATS", "Example", "Message", "check_fields", "to_example"]

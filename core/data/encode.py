@@ -13,7 +13,7 @@ from pathlib import Path
 from core.data.chat import ChatTokenizer
 from core.data.examples import Example
 from core.data.layout import TRAIN_ON, Layout, lay_out
-from core.data.masks import OVERLONG, EncodedRow, finish_row
+from core.data.masks import IGNORED, OVERLONG, EncodedRow, finish_row
 from core.data.report import PROBLEMS_KEPT, Report, name_lines
 from core.errors import DatasetError
 
@@ -53,6 +53,8 @@ class Tally:
     dropped: int = 0
     without_trained_tokens: int = 0
     empty_answer: int = 0
+    without_stop_token: int = 0
+    start_doubled: int = 0
     problems: list[str] = field(default_factory=list)
 
     def say(self, problem: str) -> None:
@@ -70,6 +72,8 @@ class Tally:
             rows_truncated=sum(row.truncated for row in used),
             rows_without_trained_tokens=self.without_trained_tokens,
             rows_empty_answer=self.empty_answer,
+            rows_without_stop_token=self.without_stop_token,
+            rows_start_doubled=self.start_doubled,
             tokens=sum(len(row.input_ids) for row in used),
             tokens_trained=sum(row.tokens_trained for row in used),
             tokens_cut=sum(row.tokens_cut for row in used),
@@ -104,7 +108,10 @@ def encode_file(
     for position, row in _encoded(path, examples, tokenizer, settings, tally, source):
         if examples[position].has_empty_answer:
             empty.append(row.line)
-        if not row.tokens_trained:
+        tally.start_doubled += len(row.input_ids) > 1 and row.input_ids[0] == row.input_ids[1] == tokenizer.bos_token_id
+        if row.tokens_trained:
+            tally.without_stop_token += not row.truncated and _last_trained(row) not in tokenizer.stop_token_ids
+        else:
             (swallowed if row.truncated else nothing_to_train).append(row.line)
             if not keep_untrained:
                 continue
@@ -115,11 +122,15 @@ def encode_file(
             why="the answers are empty, or the chat template's generation blocks leave them out",
             try_this="look at the rows' masks; mend the rows or the template",
         )
-    _judge_swallowed(path, swallowed, len(examples), settings, tally)
+    _judge_swallowed(path, swallowed, len(examples), settings, tally, refuse=not keep_untrained)
     if empty:
         tally.empty_answer += len(empty)
         tally.say(f"{path}: {name_lines(empty)}: an empty answer, which teaches the model to say nothing")
     return kept
+
+
+def _last_trained(row: EncodedRow) -> int:
+    return next(label for label in reversed(row.labels) if label != IGNORED)
 
 
 def _encoded(
@@ -176,13 +187,15 @@ def _lay_out_or_count(
         return None
 
 
-def _judge_swallowed(path: Path, lines: Sequence[int], total: int, settings: Settings, tally: Tally) -> None:
+def _judge_swallowed(
+    path: Path, lines: Sequence[int], total: int, settings: Settings, tally: Tally, *, refuse: bool
+) -> None:
     """Rows cut before their first trained token: counted while they are few, refused when many."""
     if not lines:
         return
     tally.without_trained_tokens += len(lines)
     said = f"{path}: {name_lines(lines)}: the prompt alone fills max_length ({settings.max_length} tokens)"
-    if settings.bad_rows == "refuse" and len(lines) > SWALLOWED_SHARE * total:
+    if refuse and settings.bad_rows == "refuse" and len(lines) > SWALLOWED_SHARE * total:
         raise DatasetError(
             f"{said}, so nothing of the answer is left to train on",
             why=f"that is {len(lines)} of {total} rows",

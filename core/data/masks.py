@@ -141,12 +141,3 @@ def _frame(ids: list[int], labels: list[int], tokenizer: ChatTokenizer) -> tuple
     if tail and tuple(ids[-len(tail) :]) != tail:
         ids, labels = [*ids, *tail], [*labels, *tail]
     return ids, labels
-
-
-def encode_examples(
-    examples: Sequence[Example], tokenizer: ChatTokenizer, *, train_on: str = "assistant"
-) -> list[tuple[Layout, Encoded]]:
-    """Many examples laid out and tokenised at once, on all cores; `finish_row` makes rows of them."""
-    layouts = [lay_out(example, tokenizer, train_on) for example in examples]
-    encoded = tokenizer.encode_with_offsets([layout.text for layout in layouts])
-    return list(zip(layouts, encoded, strict=True))

@@ -23,6 +23,8 @@ class Report:
     rows_truncated   used, but cut at max_length
     rows_without_trained_tokens   left out, or (in evaluation) of no weight: nothing in them is learnt
     rows_empty_answer             used, with an empty answer: they teach the model to say nothing
+    rows_without_stop_token       whole rows whose last trained token does not end an answer
+    rows_start_doubled            rows that begin with the start token twice
     rows_used        rows trained (a row with weight 2 counts twice)
     tokens, tokens_trained, tokens_cut   of the used rows; cut: lost to truncation
     methods          how labels were found → rows (see masks.py)
@@ -36,6 +38,8 @@ class Report:
     rows_truncated: int = 0
     rows_without_trained_tokens: int = 0
     rows_empty_answer: int = 0
+    rows_without_stop_token: int = 0
+    rows_start_doubled: int = 0
     tokens: int = 0
     tokens_trained: int = 0
     tokens_cut: int = 0

@@ -12,11 +12,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+Item = TypeVar("Item")
 
-NUMBER = re.compile(r"[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+−]?\.\d+")
+NUMBER = re.compile(r"(?<![\w.])[-+−]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
+"""A sign counts only where no digit or letter stands before it: 10-5 holds 10 and 5; H2O holds none."""
+
 FINAL_ANSWER = "####"
 FENCED = re.compile(r"\A```(?:json)?\s*\n(.*?)\n?```\Z", re.DOTALL | re.IGNORECASE)
 ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -61,7 +64,7 @@ def json_field_f1(output: str, expected: str) -> float:
     """F1 over the leaves of two JSON values, each a (path, value) pair; list items are numbered.
 
     An answer in one Markdown code fence is unwrapped.  0 where the output is not JSON.  Numbers compare by value,
-    strings exactly.  Two empty values score 1.
+    strings exactly; an empty object or list is one leaf.
 
     Raises:
         ValueError: the expected text is not JSON, which is a fault of the evaluation set.
@@ -126,11 +129,11 @@ def _refuse_constant(name: str) -> None:
 
 
 def _leaves(value: Json, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], str, object]]:
-    """(path, kind, value) of every leaf; an empty object or list below the top is a leaf itself."""
-    if isinstance(value, dict) and (value or not path):
+    """(path, kind, value) of every leaf; an empty object or list is a leaf itself."""
+    if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from _leaves(inner, (*path, key))
-    elif isinstance(value, list) and (value or not path):
+    elif isinstance(value, list) and value:
         for index, inner in enumerate(value):
             yield from _leaves(inner, (*path, index))
     elif isinstance(value, dict | list):
@@ -145,9 +148,9 @@ def _words(text: str) -> list[str]:
     return ARTICLES.sub(" ", bare).split()
 
 
-def _f1(wanted: Counter[object] | Counter[str], given: Counter[object] | Counter[str]) -> float:
+def _f1(wanted: Counter[Item], given: Counter[Item]) -> float:
     total = wanted.total() + given.total()
     if not total:
         return 1.0
-    shared = sum(min(count, given[item]) for item, count in wanted.items())  # type: ignore[index]
+    shared = (wanted & given).total()
     return 2 * shared / total

@@ -1,4 +1,4 @@
-"""The tasks that an evaluation set can have, in one table, so that recipe, worker and screens agree on what they mean."""
+"""The tasks that an evaluation set can have, in one table, so that recipe, worker and screens mean the same."""
 
 from __future__ import annotations
 
