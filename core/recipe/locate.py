@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.errors import FinetuiError, Problem
-from core.recipe.document import KeyPath, Value
+from core.recipe.document import KeyPath, Value, dotted
 from core.recipe.problems import Places, as_section, quoted
 from core.recipe.resolve import Choice
 
@@ -81,7 +81,8 @@ def _with_path(
     try:
         found = _builtin(written, is_model=place == ("model",)) if written.startswith(BUILTIN) else find(written, base)
     except _NotFound as problem:
-        result.problems.append(places.problem(key, problem.what, problem.try_this))
+        hint = problem.try_this or ("" if places.is_overridden(key) else f"mend it here, or --set {dotted(key)}=…")
+        result.problems.append(places.problem(key, problem.what, hint))
         return holder
     if place == ("model",) and found == written and not written.startswith(BUILTIN) and not Path(written).is_absolute():
         result.choices.append(Choice("model.path", found, "hub id", f"there is no folder {quoted(written)} in {base}"))
@@ -136,7 +137,8 @@ def _data_path(written: str, base: Path) -> str:
     path = _absolute(written, base)
     try:
         if not path.exists():
-            hint = "download it first: finetui reads local files" if _HUB_ID.fullmatch(written) else ""
+            is_hub_id = _HUB_ID.fullmatch(written) and not path.suffix
+            hint = "download it first: finetui reads local files" if is_hub_id else ""
             raise _NotFound(f"there is no file {quoted(str(path))}", hint)
         if not path.is_file():
             raise _NotFound(f"{quoted(str(path))} is not a file", "name one data file, or several items in the list")

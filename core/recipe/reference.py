@@ -13,10 +13,10 @@ from typing import Annotated, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from core.recipe.names import SECTIONS
 from core.recipe.presets import METHOD_PRESETS
-from core.recipe.schema import DataSource, EvaluationSet, FullMethod, LowRankMethod, Recipe, Section
+from core.recipe.schema import DataSource, EvaluationSet, QloraMethod, Recipe, Section
 from core.recipe.schema_data import FORMAT_FIELDS
-from core.recipe.schema_train import QloraMethod
 
 _INTRODUCTION = """\
 # Recipe reference
@@ -47,7 +47,7 @@ def reference() -> str:
 
 def _methods() -> Iterator[str]:
     yield "| type | what is trained | preset |\n|---|---|---|"
-    for class_ in (FullMethod, *LowRankMethod.__subclasses__()):
+    for class_ in SECTIONS["method"]:
         declared = class_.model_fields["type"]
         presets = METHOD_PRESETS[declared.default]
         chosen = ", ".join(f"`{key}: {preset.value:g}` ({preset.reason})" for key, preset in presets.items())

@@ -15,7 +15,9 @@ from core.recipe.schema import Recipe
 SCHEDULERS = ("cosine", "linear", "constant", "constant_with_warmup", "cosine_with_min_lr", "inverse_sqrt")
 
 
-def recipe(*, evaluate: dict[str, object] | None = None, checkpoints: dict[str, object] | None = None, **train: object) -> Recipe:
+def recipe(
+    *, evaluate: dict[str, object] | None = None, checkpoints: dict[str, object] | None = None, **train: object
+) -> Recipe:
     return Recipe.model_validate(
         {
             "model": {"path": "builtin:starter"},
@@ -67,9 +69,7 @@ def test_learning_rates_are_what_torch_applies(name: str, warmup: float, steps: 
     [(1000, 4, 4, 3, 63, 189), (16, 4, 4, 1, 1, 1), (17, 4, 4, 1, 2, 2), (3, 8, 8, 2, 1, 2), (10, 1, 3, 0.5, 4, 2)],
 )
 def test_length_by_epochs(rows: int, batch: int, accumulation: int, epochs: float, per_epoch: int, total: int) -> None:
-    one = recipe(
-        per_device_train_batch_size=batch, gradient_accumulation_steps=accumulation, num_train_epochs=epochs
-    )
+    one = recipe(per_device_train_batch_size=batch, gradient_accumulation_steps=accumulation, num_train_epochs=epochs)
     plan = plan_steps(one, rows)
     assert (plan.steps_per_epoch, plan.max_steps) == (per_epoch, total)
 
