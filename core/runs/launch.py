@@ -27,6 +27,9 @@ WORKER_MODULE = "core.worker"
 OOM_SCORE_ADJUSTMENT = 500
 """When the host runs out of memory the kernel shall take the worker, not the login or the supervisor."""
 
+SUPERVISOR_OPTIONS: list[str] = []
+"""What a supervisor is told besides the workspace; a test or bench of this process names another worker module here."""
+
 _started: list[subprocess.Popen[bytes]] = []
 """Supervisors that this process started, kept so that an app which lives long reaps them."""
 
@@ -167,11 +170,11 @@ def supervisor_lives(workspace: Workspace) -> bool:
     return is_locked(workspace.supervisor_lock)
 
 
-def ensure_supervisor(workspace: Workspace, *, module_options: tuple[str, ...] = ()) -> bool:
+def ensure_supervisor(workspace: Workspace) -> bool:
     """Start a supervisor where none lives, and return whether one was started.
 
     Two that are started at once settle it between themselves by the lock. A supervisor that finds nothing to do ends
-    at once. `module_options` are passed on to it.
+    at once.
 
     Raises:
         LaunchError: no process could be made, or its log can't be written.
@@ -181,7 +184,7 @@ def ensure_supervisor(workspace: Workspace, *, module_options: tuple[str, ...] =
         return False
     environment = base_environment()
     prefix = scope_prefix(f"finetui-supervisor-{os.getpid()}-{len(_started)}", environment)
-    command = module_command("core.supervisor", "--workspace", str(workspace.root.resolve()), *module_options)
+    command = module_command("core.supervisor", "--workspace", str(workspace.root.resolve()), *SUPERVISOR_OPTIONS)
     try:
         make_private_folder(workspace.state)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
