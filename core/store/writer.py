@@ -1,0 +1,76 @@
+"""The one writing connection of a workspace, with what it remembers between polls.
+
+It must not know what a line means (`core.store.ingest`), nor take the ingest lock: that is the caller's for as long as
+a Writer is open.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from core.paths import Workspace
+from core.store.connect import connect_writer
+from core.store.discovery import Discovery
+from core.store.environment import EnvironmentFiles
+from core.store.failures import translated
+from core.store.policy import JournalPolicy
+from core.store.positions import Positions
+from core.store.worker_fold import MetricKeys
+
+
+class Writer:
+    """The one writing connection with what it remembers between polls; the caller holds the ingest lock."""
+
+    def __init__(self, connection: sqlite3.Connection, workspace: Workspace, policy: JournalPolicy) -> None:
+        self.connection = connection
+        self.workspace = workspace
+        self.policy = policy
+        self.positions = Positions(connection)
+        self.discovery = Discovery(connection, workspace)
+        self.keys = MetricKeys(connection)
+        self.environments = EnvironmentFiles(connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One `BEGIN IMMEDIATE` transaction; an error rolls back, and what was remembered is read anew."""
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            self.keys.forget()
+            self.environments.forget()
+            self.discovery.sweep()
+            self.positions.reload()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; the lock is the caller's."""
+        self.connection.close()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_writer(workspace: Workspace) -> Writer:
+    """Open the database for ingesting, made or migrated first where needed; the caller holds the ingest lock.
+
+    Raises: see `core.store.connect.connect_writer`.
+    """
+    connection, policy = connect_writer(workspace)
+    try:
+        with translated(workspace.database):
+            return Writer(connection, workspace, policy)
+    except BaseException:
+        connection.close()
+        raise
