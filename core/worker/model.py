@@ -12,6 +12,7 @@ from typing import cast
 
 import torch
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
 
 from core.errors import ModelError
 from core.events import Choice
@@ -184,6 +185,7 @@ def load_model(recipe: Recipe, folder: Path, device: str) -> LoadedModel:
     Raises:
         ModelError: the folder does not hold a causal language model that transformers can load.
     """
+    disable_progress_bar()  # redrawn lines would fill the log
     dtype, autocast, dtype_choice = choose_dtype(recipe, device, count_parameters(folder))
     attention = "sdpa" if recipe.model.attention == "auto" else recipe.model.attention
     quantization = None

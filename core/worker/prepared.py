@@ -66,13 +66,18 @@ def read_set(recipe: Recipe, entry: EvaluationSet, tokenizer: ChatTokenizer) -> 
     """One evaluation set that lies in a file of its own."""
     assert entry.path is not None, "the recipe's check allows exactly one of path and from_train"
     source = Source(path=entry.path, format=entry.format, fields=dict(entry.fields))
-    return prepare_evaluation(source, tokenizer, max_length=recipe.data.max_length, train_on=recipe.data.train_on)
+    return _prepare(recipe, source, tokenizer)
 
 
 def read_file_set(recipe: Recipe, path: Path, tokenizer: ChatTokenizer) -> PreparedEvaluation:
     """A set that the recipe does not name, from a file."""
+    return _prepare(recipe, Source(path=str(path)), tokenizer)
+
+
+def _prepare(recipe: Recipe, source: Source, tokenizer: ChatTokenizer) -> PreparedEvaluation:
+    data = recipe.data
     return prepare_evaluation(
-        Source(path=str(path)), tokenizer, max_length=recipe.data.max_length, train_on=recipe.data.train_on
+        source, tokenizer, max_length=data.max_length, train_on=data.train_on, bad_rows=data.bad_rows
     )
 
 

@@ -8,16 +8,21 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from core.events import Event, Job, Record, RunQueued
+from core.events import Event, Job, Record, RunQueued, StepLogged
 from core.paths import RunPaths, Workspace
 from core.recipe.dump import dump_recipe, recipe_sha256
 from core.recipe.load import load_recipe
 from core.recipe.schema import Recipe
-from core.runs.folder import create_run_folder, new_run_id
-from core.runs.spool import tail
+from core.runs.folder import create_run_folder, new_run_id, read_job
+from core.runs.spool import Spool, tail
+from core.worker.context import Context, Ending
+from core.worker.control import Control, Request
+from core.worker.outbox import Outbox
+from core.worker.outcomes import ending_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAD, END, SPECIAL = 0, 1, ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>")
@@ -186,3 +191,48 @@ def events(paths: RunPaths, kind: type[AnEvent], attempt: int | None = None) -> 
         for record in records(paths)
         if isinstance(record.event, kind) and (attempt is None or record.attempt == attempt)
     ]
+
+
+class ScriptedControl(Control):
+    """Control with requests that arrive right after given steps."""
+
+    def __init__(self, paths: RunPaths, attempt: int, script: dict[int, str]) -> None:
+        super().__init__(paths.control, attempt)
+        self._paths = paths
+        self._script = dict(script)
+
+    def take(self) -> list[Request]:
+        taken = super().take()
+        steps = events(self._paths, StepLogged) if self._script else []
+        action = self._script.pop(steps[-1].step, None) if steps else None
+        return [*taken, Request(action, f"request-{steps[-1].step}")] if action else taken
+
+
+def train_here(paths: RunPaths, attempt: int = 1, script: dict[int, str] | None = None) -> Ending:
+    """Train in this process (a worker pays seconds for its imports); what is written is a worker's own."""
+    from core.worker.jobs import train
+
+    return run_here(paths, train.run, attempt, script)
+
+
+def run_here(
+    paths: RunPaths, job: Callable[[Context], Ending], attempt: int = 1, script: dict[int, str] | None = None
+) -> Ending:
+    """Any job in this process, with the worker's own treatment of errors."""
+    outbox = Outbox(Spool.open(paths.events, attempt))
+    control = ScriptedControl(paths, attempt, script or {})
+    workspace = Workspace(paths.folder.parent.parent)
+    context = Context(workspace, paths, read_job(paths), attempt, outbox, control)
+    try:
+        ending = job(context)
+    except Exception as error:  # noqa: BLE001  as the worker does: every error becomes an ending
+        ending = ending_of(error, context)
+    context.started()
+    context.say(ending.to_event())
+    outbox.close()
+    return ending
+
+
+def curve(paths: RunPaths, key: str) -> dict[int, float]:
+    """Step → value; where a step was trained twice, the later attempt counts, as in the store."""
+    return {event.step: event.values[key] for event in events(paths, StepLogged)}

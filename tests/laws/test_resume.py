@@ -1,0 +1,61 @@
+"""A run that was stopped and resumed is the run that was never stopped, bit for bit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.events import CheckpointSaved, Evaluated, Started
+from core.paths import Workspace
+from tests.worker.tiny import curve, events, make_recipe, make_run, train_here
+
+STEPS = 20
+WITHIN_AN_EPOCH, AT_THE_END_OF_ONE = 7, 16
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "qlora"])
+def test_resumed_run_equals_the_uninterrupted_one(
+    method: str, workspace: Workspace, tiny_model: Path, tiny_rows: Path, tmp_path: Path
+) -> None:
+    """With dropout, shuffled rows, evaluations and saves in between: losses, gradient norms, metrics and weights."""
+    dropout = [] if method == "full" else ["method.lora_dropout=0.1"]
+    recipe = make_recipe(tmp_path, tiny_model, tiny_rows, *dropout, method=method)
+    whole, parted = make_run(workspace, recipe), make_run(workspace, recipe)
+
+    assert train_here(whole).outcome == "completed"
+    assert train_here(parted, script={WITHIN_AN_EPOCH: "stop"}).outcome == "stopped"
+    assert train_here(parted, attempt=2, script={AT_THE_END_OF_ONE: "pause"}).outcome == "paused"
+    assert train_here(parted, attempt=3).outcome == "completed"
+
+    resumed_from = [event.resumed_from_step for event in events(parted, Started)]
+    assert resumed_from == [None, WITHIN_AN_EPOCH, AT_THE_END_OF_ONE]
+    for key in ("loss", "grad_norm", "learning_rate"):
+        uninterrupted = curve(whole, key)
+        assert len(uninterrupted) == STEPS
+        assert curve(parted, key) == uninterrupted
+    evaluated = {event.step: event.metrics for event in events(whole, Evaluated)}
+    assert len(evaluated) == 4
+    assert {event.step: event.metrics for event in events(parted, Evaluated)} == evaluated
+    assert events(whole, CheckpointSaved)[-1].step == events(parted, CheckpointSaved)[-1].step == STEPS
+    weights = "model.safetensors" if method == "full" else "adapter_model.safetensors"
+    assert (whole.checkpoint(STEPS) / weights).read_bytes() == (parted.checkpoint(STEPS) / weights).read_bytes()
+
+
+def test_resume_skips_a_damaged_checkpoint(
+    workspace: Workspace, tiny_model: Path, tiny_rows: Path, tmp_path: Path
+) -> None:
+    """One flipped byte in the newest checkpoint: the run goes on from the one before, and ends the same."""
+    recipe = make_recipe(tmp_path, tiny_model, tiny_rows, "checkpoints.keep=9")
+    whole, parted = make_run(workspace, recipe), make_run(workspace, recipe)
+    train_here(whole)
+    train_here(parted, script={12: "stop"})
+    optimizer = parted.checkpoint(12) / "optimizer.pt"
+    content = bytearray(optimizer.read_bytes())
+    content[len(content) // 2] ^= 1
+    optimizer.write_bytes(bytes(content))
+
+    assert train_here(parted, attempt=2).outcome == "completed"
+
+    assert [event.resumed_from_step for event in events(parted, Started)] == [None, 10]
+    assert curve(parted, "loss") == curve(whole, "loss")
