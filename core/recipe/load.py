@@ -137,7 +137,7 @@ class _Validator:
         try:
             return adapter.validate_python(self.raw[name])
         except ValidationError as error:
-            errors: list[ErrorDetails] = [{**one, "loc": (name, *one["loc"])} for one in error.errors()]
+            errors: list[ErrorDetails] = [{**one, "loc": (name, *one["loc"])} for one in _distinct(error)]
             self.problems += [explain(one, self.places) for one in errors]
             self.partial.add(name)
             return self._without(name, [key_path(one["loc"]) for one in errors], adapter)
@@ -147,11 +147,24 @@ class _Validator:
         rest: Value = self.raw[name]
         for path in wrong:
             is_source = path[:2] == ("evaluate", "sets") and path[3:] in (("path",), ("from_train",))
-            rest = remove(rest, path[1:3] if is_source else path[1:])
+            if len(path) > 1:
+                rest = remove(rest, path[1:3] if is_source else path[1:])
         try:
             return adapter.validate_python(rest)
         except ValidationError:
             return None
+
+
+def _distinct(error: ValidationError) -> list[ErrorDetails]:
+    """Without pydantic's second error on a list whose items are wrong: that the right ones are too few."""
+    errors = error.errors()
+    locations = [one["loc"] for one in errors]
+    return [
+        one
+        for one in errors
+        if one["type"] != "too_short"
+        or not any(loc != one["loc"] and loc[: len(one["loc"])] == one["loc"] for loc in locations)
+    ]
 
 
 def _validate(raw: dict[str, Value], places: Places) -> tuple[Recipe | None, list[Problem]]:

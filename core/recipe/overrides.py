@@ -79,10 +79,12 @@ def _put_item(
 
 
 def remove(container: Value, path: KeyPath) -> Value:
-    """`container` without what stands at `path`; nothing is removed from a list, whose items would move."""
-    if not path or not isinstance(container, dict) or path[0] not in container:
+    """`container` without the key at `path`, in its lists too; an item of a list stays, since the others would move."""
+    head = path[0]
+    if isinstance(container, tuple) and isinstance(head, int) and head < len(container) and len(path) > 1:
+        return (*container[:head], remove(container[head], path[1:]), *container[head + 1 :])
+    if not isinstance(container, dict) or head not in container:
         return container
-    head = str(path[0])
     if len(path) == 1:
         return {key: value for key, value in container.items() if key != head}
-    return {**container, head: remove(container[head], path[1:])}
+    return {key: remove(value, path[1:]) if key == head else value for key, value in container.items()}

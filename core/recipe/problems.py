@@ -5,6 +5,7 @@ It must not decide what is wrong; it only says it, once for each place.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, get_args
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, get_args
 from core.errors import Problem
 from core.recipe.document import KeyPath, Value, dotted
 from core.recipe.names import SECTIONS, hint_for_key, hint_for_value
-from core.recipe.schema import Recipe
+from core.recipe.schema import Recipe, Section
 from core.recipe.schema_data import DataSource, EvaluationSet
 from core.text import safe_line
 
@@ -31,8 +32,10 @@ class Places:
     overridden: Collection[KeyPath] = ()
 
     def is_overridden(self, path: KeyPath) -> bool:
-        """Whether the value at `path` came from `--set`."""
-        return any(path[:length] in self.overridden for length in range(1, len(path) + 1))
+        """Whether the value at `path`, or the mapping that stands there only for it, came from `--set`."""
+        if any(path[:length] in self.overridden for length in range(1, len(path) + 1)):
+            return True
+        return path not in self.lines and any(key[: len(path)] == path for key in self.overridden)
 
     def line(self, path: KeyPath) -> int | None:
         """The line of the key, else of the nearest section that holds it; None for an empty file."""
@@ -69,7 +72,7 @@ def explain(error: ErrorDetails, places: Places) -> Problem:
     context = error.get("ctx") or {}
     kind = error["type"]
     if kind == "extra_forbidden":
-        siblings = known_keys(path[:-1])
+        siblings = known_keys(path[:-1], method=error["loc"][1] if len(error["loc"]) > 2 else None)
         return places.problem(path, "unknown key", hint_for_key(str(path[-1]), siblings, dotted(path[:-1])))
     if kind == "missing":
         return places.problem(path, "is missing", _SHAPES.get(path, ""))
@@ -113,7 +116,7 @@ def _hint_for_type(kind: str, value: object) -> str:
     if kind == "string_type" and isinstance(value, int | float):
         return "put it in quotes"
     if kind in ("float_type", "int_type") and isinstance(value, str):
-        bare = value.replace("_", "").replace(",", "")
+        bare = re.sub(r",(?=[0-9]{3}\b)", "", value.replace("_", "")).replace(",", ".")
         return f"write {bare} without quotes" if _is_number(bare) else ""
     if kind == "bool_type" and isinstance(value, str) and value.lower() in ("yes", "no", "on", "off", "y", "n"):
         return f"write {'true' if value.lower() in ('yes', 'on', 'y') else 'false'}"
@@ -159,19 +162,23 @@ def key_path(loc: tuple[int | str, ...]) -> KeyPath:
     return ("method", *path[2:]) if path[:1] == ("method",) and len(path) > 1 else path
 
 
-def known_keys(path: KeyPath) -> list[str]:
-    """The keys that a recipe knows at a place, in the schema's order."""
+def known_keys(path: KeyPath, *, method: str | int | None = None) -> list[str]:
+    """The keys that a recipe knows at a place, in the schema's order; `method` says which one, in its section."""
     if not path:
         return list(Recipe.model_fields)
     if path[0] == "data" and path[1:2] == ("train",):
         return list(DataSource.model_fields)
     if path[:2] == ("evaluate", "sets"):
         return list(EvaluationSet.model_fields)
-    classes = SECTIONS.get(str(path[0]), ())
+    classes = [class_ for class_ in SECTIONS.get(str(path[0]), ()) if path[0] != "method" or _is_type(class_, method)]
     keys: dict[str, None] = {}
     for class_ in classes:
         keys.update(dict.fromkeys(class_.model_fields))
     return list(keys)
+
+
+def _is_type(method_class: type[Section], name: str | int | None) -> bool:
+    return name in get_args(method_class.model_fields["type"].annotation)
 
 
 def as_section(value: Value) -> dict[str, Value]:
