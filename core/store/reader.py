@@ -14,7 +14,7 @@ from typing import TypeVar
 from core.errors import RunError, StoreNewerError
 from core.paths import Workspace
 from core.store import history, run_list, series
-from core.store.connect import BUSY_SECONDS, connect_reader
+from core.store.database import BUSY_SECONDS, connect_reader, has_rollback_journal
 from core.store.failures import explained
 from core.store.rows import (
     AnswerRow,
@@ -119,8 +119,6 @@ class Reader:
 
     def _recovered(self) -> bool:
         """Whether opening anew was worth a try: a writer was killed since this Reader was opened."""
-        from core.store.connect import has_rollback_journal
-
         if not has_rollback_journal(self.workspace.database):
             return False
         self._connection.close()

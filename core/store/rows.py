@@ -124,6 +124,13 @@ class EvaluationRow:
     checkpoint_sha256: str | None
     generation: str
 
+    @property
+    def checkpoint(self) -> str | None:
+        """Whose weights, as people write it: `RUN@STEP` or `RUN@base`; None for weights in memory while training."""
+        if self.weights == "memory":
+            return None
+        return f"{self.run_id}@{'base' if self.weights == 'base' else self.step}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleRow:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from core.paths import Workspace
-from core.store.connect import connect_writer
+from core.store.database import connect_writer
 from core.store.discovery import Discovery
 from core.store.environment import EnvironmentFiles
 from core.store.failures import translated
@@ -65,7 +65,7 @@ class Writer:
 def open_writer(workspace: Workspace) -> Writer:
     """Open the database for ingesting, made or migrated first where needed; the caller holds the ingest lock.
 
-    Raises: see `core.store.connect.connect_writer`.
+    Raises: see `core.store.database.connect_writer`.
     """
     connection, policy = connect_writer(workspace)
     try:
