@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,8 +32,9 @@ OOM_SCORE_ADJUSTMENT = 500
 SUPERVISOR_OPTIONS: list[str] = []
 """What a supervisor is told besides the workspace; a test or bench of this process names another worker module here."""
 
-_started: list[subprocess.Popen[bytes]] = []
-"""Supervisors that this process started, kept so that an app which lives long reaps them."""
+_started: dict[Path, subprocess.Popen[bytes]] = {}
+"""The last supervisor that this process started for each workspace: to be reaped, and waited for while it starts."""
+_START_TIMEOUT_SECONDS = 5.0
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
@@ -179,12 +182,12 @@ def ensure_supervisor(workspace: Workspace) -> bool:
     Raises:
         LaunchError: no process could be made, or its log can't be written.
     """
-    _started[:] = [process for process in _started if process.poll() is None]
-    if supervisor_lives(workspace):
+    root = workspace.root.resolve()
+    if supervisor_lives(workspace) or _is_about_to_live(workspace, root):
         return False
     environment = base_environment()
-    prefix = scope_prefix(f"finetui-supervisor-{os.getpid()}-{len(_started)}", environment)
-    command = module_command("core.supervisor", "--workspace", str(workspace.root.resolve()), *SUPERVISOR_OPTIONS)
+    prefix = scope_prefix(f"finetui-supervisor-{secrets.token_hex(4)}", environment)
+    command = module_command("core.supervisor", "--workspace", str(root), *SUPERVISOR_OPTIONS)
     try:
         make_private_folder(workspace.state)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -209,8 +212,23 @@ def ensure_supervisor(workspace: Workspace) -> bool:
         raise LaunchError(f"can't start the supervisor: {error.strerror}") from error
     finally:
         os.close(log)
-    _started.append(process)
+    _started[root] = process
     return True
+
+
+def _is_about_to_live(workspace: Workspace, root: Path) -> bool:
+    """Whether the supervisor that this process started last comes to hold its lock; waits until that is settled.
+
+    Without it a caller that asks ten times a second would start ten while Python loads; and one that has given its
+    lock back but not ended yet must not count.
+    """
+    process = _started.get(root)
+    deadline = time.monotonic() + _START_TIMEOUT_SECONDS
+    while process is not None and process.poll() is None and time.monotonic() < deadline:
+        if supervisor_lives(workspace):
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def start_sampler(pid: int | None, period_seconds: float) -> subprocess.Popen[bytes] | None:

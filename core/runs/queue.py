@@ -22,7 +22,7 @@ from core.runs.journal import decide
 from core.runs.launch import ensure_supervisor
 from core.runs.seen import read_run, wait_until_seen
 from core.states import State, may_resume
-from core.store.connect import open_reader
+from core.store.reader import open_reader
 from core.store.rows import RunRow
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from core.errors import RunError, StoreBusyError, UsageError
 from core.events import RequestMade
 from core.paths import Workspace
 from core.runs.journal import decide
-from core.runs.launch import ensure_supervisor
+from core.runs.launch import ensure_supervisor, supervisor_lives
 from core.runs.seen import read_run
 from core.states import WITH_PROCESS, State
-from core.store.connect import open_reader
 from core.store.ingest import ingest_once
+from core.store.reader import open_reader
 from core.store.rows import RunRow
 
 ACTIONS = ("stop", "pause", "save", "evaluate")
@@ -115,7 +115,8 @@ def wait_for_end(workspace: Workspace, run_id: str, on_progress: Callable[[RunRo
 def _look(workspace: Workspace, run_id: str) -> RunRow | None:
     """The run now; None while the store is being recovered or written by a process that was killed."""
     try:
-        ingest_once(workspace)
+        if not supervisor_lives(workspace):
+            ingest_once(workspace)
         with open_reader(workspace) as reader:
             return reader.run(run_id)
     except StoreBusyError:

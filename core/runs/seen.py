@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 
 from core.paths import Workspace
-from core.store.connect import open_reader
 from core.store.ingest import ingest_once
+from core.store.reader import open_reader
 from core.store.rows import RunRow
 
 SEEN_TIMEOUT_SECONDS = 5.0

@@ -121,7 +121,7 @@ class Supervisor:
 
     def _adopt(self) -> None:
         known = {live.run_id for live in (*self._live.values(), *self._ending)}
-        for row in self._view.live_runs():
+        for row in self._view.live:
             if row.run_id not in known:
                 self._attempt(f"adopt {row.run_id}", partial(self._adopt_run, row))
 
@@ -214,7 +214,7 @@ class Supervisor:
     def _start_next(self) -> None:
         busy = {live.device for live in (*self._live.values(), *self._ending)}
         tidying = {live.run_id for live in self._ending}
-        for row in self._view.queued_runs():
+        for row in self._view.queued:
             if row.run_id in self._live or row.run_id in tidying:
                 continue
             if self._decisions.queued_in_boot(row.run_id) not in (None, "", self.boot_id):
@@ -274,7 +274,7 @@ class Supervisor:
                 live.record.sampled(reading)
 
     def _has_work(self) -> bool:
-        return bool(self._live or self._ending or self._view.queued_runs() or self._view.live_runs())
+        return bool(self._live or self._ending or self._view.queued or self._view.live)
 
     def _end(self, release_locks: Callable[[], None]) -> bool:
         lock = FileLock(self.workspace.journal_lock)

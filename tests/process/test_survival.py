@@ -176,7 +176,7 @@ print("queued", run_id, flush=True)
 def test_closing_the_terminal_changes_nothing(site: Site, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path / "recipe")
     script = tmp_path / "shell.py"
-    options = "from core.runs import launch\nlaunch.SUPERVISOR_OPTIONS[:] = %r\n" % launch.SUPERVISOR_OPTIONS
+    options = f"from core.runs import launch\nlaunch.SUPERVISOR_OPTIONS[:] = {launch.SUPERVISOR_OPTIONS!r}\n"
     script.write_text(options + SHELL)
     shell = pexpect.spawn(
         "/bin/sh", encoding="utf-8", cwd=str(ROOT), env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=20
