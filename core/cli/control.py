@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 from core.cli import output
 from core.cli.command import Command, non_negative
-from core.cli.reading import open_store
+from core.cli.reading import find_run, open_store
+from core.paths import Workspace
+from core.states import State
 
 _ACTIONS = {"stop": "stop", "pause": "pause", "save": "save", "evaluate-now": "evaluate"}
 
@@ -28,7 +30,10 @@ def _request(command: str) -> Callable[[argparse.Namespace], int]:
         from core.runs.requests import ask
 
         with open_store(arguments) as (workspace, reader):
-            run_id = reader.find(arguments.run)
+            run_id = find_run(reader, arguments.run)
+            waits = reader.run(run_id).state in (State.QUEUED, State.HELD, State.PAUSED)
+        if command == "stop" and waits:
+            return _cancel(workspace, run_id, arguments.json)
         answer = ask(workspace, run_id, _ACTIONS[command], float(arguments.timeout))
         step = answer.checkpoint_step
         checkpoint = None if step is None else f"{run_id}@{step}"
@@ -43,6 +48,19 @@ def _request(command: str) -> Callable[[argparse.Namespace], int]:
     return handle
 
 
+def _cancel(workspace: Workspace, run_id: str, as_json: bool) -> int:
+    """To stop a run that has no process is to cancel it."""
+    from core.runs import queue
+
+    queue.cancel(workspace, run_id)
+    message = "cancelled before it had a process"
+    if as_json:
+        output.print_json({"id": run_id, "ok": True, "message": message, "checkpoint": None})
+    else:
+        output.narrate(f"{run_id}: {message}")
+    return 0
+
+
 def _configure_resume(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run's id, the start of it, or its name")
     parser.add_argument("--wait", action="store_true", help="wait for the end; exit 0 if it completed or was stopped")
@@ -54,7 +72,7 @@ def resume(arguments: argparse.Namespace) -> int:
     from core.runs import queue
 
     with open_store(arguments) as (workspace, reader):
-        run_id = reader.find(arguments.run)
+        run_id = find_run(reader, arguments.run)
     queue.resume(workspace, run_id)
     if arguments.json:
         output.print_json({"id": run_id})

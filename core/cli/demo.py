@@ -13,10 +13,11 @@ from core.cli.command import Command
 from core.cli.evaluate import read_evaluations, submit_evaluation
 from core.cli.reading import workspace_of
 from core.cli.ready import ready_recipe
+from core.cli.shapes import weights_id
 from core.cli.targets import resolve_targets
 from core.errors import TrainingError
 from core.paths import Workspace
-from core.store.connect import open_reader
+from core.store.reader import open_reader
 
 RECIPE = "starter-qlora.yaml"
 _METRIC = "exact_match"
@@ -42,7 +43,7 @@ def demo(arguments: argparse.Namespace) -> int:
     base = f"{run_id}@base"
     output.narrate("evaluating the base model and the best checkpoint on the test set")
     job_id = submit_evaluation(workspace, [base, best], ["test"])
-    if status := wait(workspace, job_id):
+    if status := wait(workspace, job_id, [base, best]):
         return status
     shares = _shares(workspace, job_id, [base, best])
     folder = workspace.relative(workspace.run(run_id).checkpoint(int(best.partition("@")[2])))
@@ -60,7 +61,7 @@ def _shares(workspace: Workspace, job_id: str, targets: list[str]) -> list[float
     Raises:
         TrainingError: the evaluation ended without a figure.
     """
-    by_target = {row.checkpoint: row.metrics.get(_METRIC) for row in read_evaluations(workspace, job_id, targets)}
+    by_target = {weights_id(row): row.metrics.get(_METRIC) for row in read_evaluations(workspace, job_id, targets)}
     shares = [by_target.get(target) for target in targets]
     measured = [share for share in shares if share is not None]
     if len(measured) != len(targets):

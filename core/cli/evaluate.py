@@ -11,9 +11,10 @@ from core.cli.command import Command
 from core.cli.json_values import JsonInput
 from core.cli.output import Column
 from core.cli.reading import open_store, workspace_of
+from core.cli.shapes import weights_id
 from core.cli.targets import resolve_targets
 from core.paths import Workspace
-from core.store.connect import open_reader
+from core.store.reader import open_reader
 from core.store.rows import EvaluationRow
 from core.units import format_value
 
@@ -47,7 +48,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         return 0
     from core.cli.progress import wait
 
-    status = wait(workspace, job_id)
+    status = wait(workspace, job_id, targets)
     rows = read_evaluations(workspace_of(arguments), job_id, targets)
     if arguments.json:
         output.print_json([_object(row) for row in rows])
@@ -81,19 +82,19 @@ def read_evaluations(workspace: Workspace, job_id: str, targets: Sequence[str]) 
     """The figures that the job measured, in the order of the targets."""
     with open_reader(workspace) as reader:
         runs = dict.fromkeys(target.partition("@")[0] for target in targets)
-        found = [row for run_id in runs for row in reader.evaluations(run_id) if row.checkpoint in targets]
-    return sorted(found, key=lambda row: targets.index(str(row.checkpoint)))
+        found = [row for run_id in runs for row in reader.evaluations(run_id) if row.source_run_id == job_id]
+    return sorted(found, key=lambda row: targets.index(str(weights_id(row))))
 
 
 def _object(row: EvaluationRow) -> dict[str, JsonInput]:
-    return {"checkpoint": row.checkpoint, "set": row.set_name, "rows": row.rows, "metrics": dict(row.metrics)}
+    return {"checkpoint": weights_id(row), "set": row.set_name, "rows": row.rows, "metrics": dict(row.metrics)}
 
 
 def _print_rows(rows: Sequence[EvaluationRow]) -> None:
     names = list(dict.fromkeys(name for row in rows for name in row.metrics))
     columns = [Column("CHECKPOINT"), Column("SET", may_shrink=True), Column("ROWS", right=True)]
     cells = [
-        [row.checkpoint or "", row.set_name, str(row.rows), *(format_value(row.metrics.get(name)) for name in names)]
+        [weights_id(row) or "", row.set_name, str(row.rows), *(format_value(row.metrics.get(name)) for name in names)]
         for row in rows
     ]
     output.print_table([*columns, *(Column(name.upper().replace("_", " "), right=True) for name in names)], cells)

@@ -6,7 +6,7 @@ import argparse
 
 from core.cli import output
 from core.cli.command import Command
-from core.cli.reading import open_store
+from core.cli.reading import find_run, open_store
 from core.errors import UsageError
 
 
@@ -40,7 +40,7 @@ def rename(arguments: argparse.Namespace) -> int:
     from core.runs import labels
 
     with open_store(arguments) as (workspace, reader):
-        run_id = reader.find(arguments.run)
+        run_id = find_run(reader, arguments.run)
     labels.rename(workspace, run_id, arguments.name)
     return _print_labels(arguments, run_id)
 
@@ -50,7 +50,7 @@ def note(arguments: argparse.Namespace) -> int:
     from core.runs import labels
 
     with open_store(arguments) as (workspace, reader):
-        run_id = reader.find(arguments.run)
+        run_id = find_run(reader, arguments.run)
     labels.note(workspace, run_id, " ".join(arguments.text))
     return _print_labels(arguments, run_id)
 
@@ -60,7 +60,7 @@ def tag(arguments: argparse.Namespace) -> int:
     from core.runs import labels
 
     with open_store(arguments) as (workspace, reader):
-        run_id = reader.find(arguments.run)
+        run_id = find_run(reader, arguments.run)
     change = labels.untag if arguments.remove else labels.tag
     for word in arguments.tags:
         change(workspace, run_id, word)
@@ -75,7 +75,7 @@ def pin(arguments: argparse.Namespace) -> int:
     if not at or not step_text.isdecimal():
         raise UsageError(f"{arguments.checkpoint!r} is not a checkpoint", try_this="name it RUN@STEP")
     with open_store(arguments) as (workspace, reader):
-        run_id = reader.find(words)
+        run_id = find_run(reader, words)
     change = labels.unpin if arguments.remove else labels.pin
     change(workspace, run_id, int(step_text))
     return _print_labels(arguments, run_id)
@@ -84,12 +84,12 @@ def pin(arguments: argparse.Namespace) -> int:
 def _print_labels(arguments: argparse.Namespace, run_id: str) -> int:
     with open_store(arguments) as (_, reader):
         run = reader.run(run_id)
-        pinned = [f"{run_id}@{row.step}" for row in reader.checkpoints(run_id) if row.pinned and not row.removed]
+        pinned = [f"{run_id}@{row.step}" for row in reader.checkpoints(run_id) if row.pinned]
     if arguments.json:
         document = {"id": run_id, "name": run.name, "note": run.note, "tags": list(run.tags), "pinned": pinned}
         output.print_json(document)
         return 0
-    fields = [("run", run_id), ("name", run.name), ("tags", " ".join(run.tags)), ("note", run.note or "")]
+    fields = [("run", run_id), ("name", run.name), ("tags", " ".join(run.tags)), ("note", run.note)]
     output.print_fields((name, value) for name, value in [*fields, ("pinned", " ".join(pinned))] if value)
     return 0
 

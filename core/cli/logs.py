@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from core.cli import output
 from core.cli.command import Command, non_negative
 from core.cli.log_lines import LineReader
-from core.cli.reading import open_store, workspace_of
+from core.cli.reading import find_run, open_store, workspace_of
 from core.errors import RunError
 from core.states import State
-from core.store.connect import open_reader
+from core.store.reader import open_reader
 
 _POLL_SECONDS = 0.3
 
@@ -29,7 +29,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def logs(arguments: argparse.Namespace) -> int:
     """Print the log; `--json` gives a list of lines."""
     with open_store(arguments) as (workspace, reader):
-        run = reader.run(reader.find(arguments.run))
+        run = reader.run(find_run(reader, arguments.run))
         path = workspace.run(run.run_id).log
     if not path.exists() and not arguments.follow:
         hint = f"it is {run.state}: its worker has printed nothing yet" if run.state != State.FINISHED else ""

@@ -41,11 +41,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     output.prepare_streams()
     try:
-        status = _run(words)
+        status = _answer(words)
         sys.stdout.flush()
     except BrokenPipeError:
         output.end_quietly()  # `finetui ls | head` deserves no complaint; yet not all that was asked for was printed
         status = 1
+    return status
+
+
+def _answer(words: list[str]) -> int:
+    try:
+        status = _run(words)
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt:
         status = INTERRUPTED
     except FinetuiError as error:

@@ -9,7 +9,7 @@ from core.cli import output
 from core.cli.command import Command
 from core.cli.json_values import JsonInput, curve
 from core.cli.output import Column
-from core.cli.reading import open_store
+from core.cli.reading import find_run, open_store
 from core.errors import RunError
 from core.store.reader import Reader
 from core.units import format_value
@@ -25,7 +25,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def metrics(arguments: argparse.Namespace) -> int:
     """Print the curves, or the keys where none is named."""
     with open_store(arguments) as (_, reader):
-        run_id = reader.find(arguments.run)
+        run_id = find_run(reader, arguments.run)
         if not arguments.keys:
             return _print_keys(reader.metric_keys(run_id), arguments.json)
         require_keys(reader, run_id, arguments.keys)

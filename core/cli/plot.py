@@ -13,12 +13,12 @@ from core.cli import output
 from core.cli.command import Command, non_negative
 from core.cli.json_values import curve
 from core.cli.metrics import require_keys
-from core.cli.reading import open_store
+from core.cli.reading import find_run, open_store
 from core.errors import RunError
 from core.text import safe_line
 
 if TYPE_CHECKING:
-    from core.store.series import Series
+    from core.store.rows import Series
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def plot(arguments: argparse.Namespace) -> int:
     """Draw the curve; `--json` gives its numbers."""
     with open_store(arguments) as (_, reader):
-        run_id = reader.find(arguments.run)
+        run_id = find_run(reader, arguments.run)
         require_keys(reader, run_id, [arguments.metric])
         series = reader.series(run_id, arguments.metric)
         name = reader.run(run_id).name

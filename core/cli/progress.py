@@ -6,23 +6,27 @@ It must not steer the run: Ctrl-C ends the waiting, never the training.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 
 from core.cli import output
-from core.cli.shapes import state_text, steps_text
+from core.cli.shapes import state_text, steps_text, weights_id
 from core.paths import Workspace
 from core.runs.requests import wait_for_end
 from core.states import WAITED_FOR_AS_SUCCESS, Outcome, State
-from core.store.connect import open_reader
+from core.store.reader import open_reader
 from core.store.rows import RunRow
 from core.units import format_duration, format_value
 
-_QUIET_SECONDS = 2.0
+_QUIET_SECONDS, _LIVE_SECONDS = 2.0, 0.2
 _INTERRUPTED = 130
 
 
-def wait(workspace: Workspace, run_id: str) -> int:
-    """Wait until the run ends; the exit status that says how."""
-    teller = Teller(workspace, run_id)
+def wait(workspace: Workspace, run_id: str, targets: Sequence[str] = ()) -> int:
+    """Wait until the run ends; the exit status that says how.
+
+    `targets` are the `RUN@STEP` or `RUN@base` of an evaluation: its figures are stored with their runs.
+    """
+    teller = Teller(workspace, run_id, targets)
     try:
         run = wait_for_end(workspace, run_id, on_progress=teller)
     except KeyboardInterrupt:
@@ -42,49 +46,46 @@ def came_true(run: RunRow) -> bool:
 class Teller:
     """Called with the run as it stands, often; says what is new, rarely."""
 
-    def __init__(self, workspace: Workspace, run_id: str) -> None:
+    def __init__(self, workspace: Workspace, run_id: str, targets: Sequence[str] = ()) -> None:
         self._workspace = workspace
         self._run_id = run_id
+        self._evaluated_runs = dict.fromkeys([run_id, *(target.partition("@")[0] for target in targets)])
         self._began = time.monotonic()
         self._said_at = 0.0
         self._said = ""
         self._state: str | None = None
-        self._evaluations: set[tuple[int, str, str | None]] = set()
-        self._checkpoints: set[int] = set()
+        self._told: set[str] = set(self._milestones())  # an earlier attempt's are no news
 
     def __call__(self, run: RunRow) -> None:
         if run.state != self._state:
             self._state = run.state
             self._line(f"{run.run_id} {state_text(run)}")
-        self._tell_milestones()
-        if time.monotonic() - self._said_at < (0.2 if output.narration_is_live() else _QUIET_SECONDS):
+        for milestone in self._milestones():
+            if milestone not in self._told:
+                self._told.add(milestone)
+                self._line(f"  {milestone}")
+        now = time.monotonic()
+        wanted = _LIVE_SECONDS if output.narration_is_live() else _QUIET_SECONDS
+        if run.step is None or steps_text(run) == self._said or now - self._said_at < wanted:
             return
-        self._said_at = time.monotonic()
-        text = _progress_text(run, self._said_at - self._began)
-        if run.step is None or steps_text(run) == self._said:
-            return
-        self._said = steps_text(run)
+        self._said, self._said_at = steps_text(run), now
+        text = _progress_text(run, now - self._began)
         if output.narration_is_live():
             output.narrate_over(text)
         else:
             output.narrate(text)
 
-    def _tell_milestones(self) -> None:
+    def _milestones(self) -> Iterator[str]:
         with open_reader(self._workspace) as reader:
-            evaluations = reader.evaluations(self._run_id)
             checkpoints = reader.checkpoints(self._run_id)
-        for checkpoint in checkpoints:
-            if checkpoint.step not in self._checkpoints and not checkpoint.removed:
-                self._checkpoints.add(checkpoint.step)
-                self._line(f"  checkpoint {self._run_id}@{checkpoint.step} saved ({checkpoint.reason})")
+            evaluations = [row for run_id in self._evaluated_runs for row in reader.evaluations(run_id)]
         for evaluation in evaluations:
-            key = (evaluation.step, evaluation.set_name, evaluation.checkpoint)
-            if key not in self._evaluations:
-                self._evaluations.add(key)
+            if evaluation.source_run_id == self._run_id:
                 metrics = "  ".join(f"{name} {format_value(value)}" for name, value in evaluation.metrics.items())
-                self._line(
-                    f"  {evaluation.checkpoint or f'step {evaluation.step}'} on {evaluation.set_name}: {metrics}"
-                )
+                weights = weights_id(evaluation) or f"step {evaluation.step}"
+                yield f"{weights} on {evaluation.set_name}: {metrics}"
+        for checkpoint in checkpoints:
+            yield f"checkpoint {self._run_id}@{checkpoint.step} saved ({checkpoint.reason})"
 
     def _line(self, text: str) -> None:
         self.clear()

@@ -8,7 +8,7 @@ from core.cli import output
 from core.cli.command import Command
 from core.cli.json_values import JsonInput
 from core.cli.output import Column
-from core.cli.reading import open_store
+from core.cli.reading import find_run, open_store
 from core.cli.shapes import run_object, state_text
 from core.paths import Workspace
 from core.states import WITH_PROCESS, State
@@ -51,9 +51,9 @@ def queue(arguments: argparse.Namespace) -> int:
     elif arguments.action in ("hold", "release", "cancel"):
         _change(arguments)
     with open_store(arguments) as (workspace, reader):
-        waiting = reader.queue()
-        running = [run for run in reader.runs(kind=None) if run.state in WITH_PROCESS]
-    _print(workspace, [*running, *(run for run in waiting if run.state not in WITH_PROCESS)], arguments.json)
+        running = reversed(reader.runs(kind=None, states=sorted(WITH_PROCESS)))
+        waiting = reader.queue(with_held=True)
+    _print(workspace, [*running, *waiting], arguments.json)
     return 0
 
 
@@ -61,7 +61,7 @@ def _change(arguments: argparse.Namespace) -> None:
     from core.runs import queue as decisions
 
     with open_store(arguments) as (workspace, reader):
-        run_ids = [reader.find(words) for words in arguments.runs]
+        run_ids = [find_run(reader, words) for words in arguments.runs]
     change = {"hold": decisions.hold, "release": decisions.release, "cancel": decisions.cancel}[arguments.action]
     for run_id in run_ids:
         change(workspace, run_id)
@@ -72,9 +72,9 @@ def _move(arguments: argparse.Namespace) -> None:
     from core.runs import queue as decisions
 
     with open_store(arguments) as (workspace, reader):
-        run_id = reader.find(arguments.run)
-        others = [run.run_id for run in reader.queue() if run.run_id != run_id]
-        before = reader.find(arguments.before) if arguments.before else None
+        run_id = find_run(reader, arguments.run)
+        others = [run.run_id for run in reader.queue(with_held=True) if run.run_id != run_id]
+        before = find_run(reader, arguments.before) if arguments.before else None
     if arguments.first:
         before = others[0] if others else None
     decisions.move(workspace, run_id, before=before)
@@ -103,7 +103,7 @@ def _reasons(runs: list[RunRow]) -> dict[str, str | None]:
     reasons: dict[str, str | None] = {}
     in_front: dict[str, str] = {}
     for run in runs:
-        device = run.device or "cpu"
+        device = run.device
         if run.state in WITH_PROCESS:
             reasons[run.run_id] = None
         elif run.state == State.HELD:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterable, Sequence
 from typing import cast
 
@@ -12,9 +11,10 @@ from core.cli.command import Command
 from core.cli.json_values import JsonInput
 from core.cli.listing import when
 from core.cli.output import Column
-from core.cli.reading import open_store
+from core.cli.reading import find_run, open_store
 from core.cli.shapes import (
     attempt_object,
+    checkpoint_id,
     checkpoint_object,
     evaluation_object,
     health_object,
@@ -22,6 +22,7 @@ from core.cli.shapes import (
     shown_path,
     state_text,
     steps_text,
+    weights_id,
 )
 from core.errors import FinetuiError
 from core.paths import RunPaths, Workspace
@@ -37,7 +38,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def show(arguments: argparse.Namespace) -> int:
     """Print the run."""
     with open_store(arguments) as (workspace, reader):
-        run = reader.run(reader.find(arguments.run))
+        run = reader.run(find_run(reader, arguments.run))
         if arguments.json:
             output.print_json(run_document(workspace, reader, run))
         else:
@@ -49,7 +50,7 @@ def run_document(workspace: Workspace, reader: Reader, run: RunRow) -> dict[str,
     """The object of `show --json`: that of `ls --json` and what belongs to the run."""
     paths = workspace.run(run.run_id)
     evaluations = reader.evaluations(run.run_id)
-    checkpoints = [row for row in reader.checkpoints(run.run_id) if not row.removed]
+    checkpoints = reader.checkpoints(run.run_id)
     return {
         **run_object(workspace, run),
         "note": run.note,
@@ -59,8 +60,8 @@ def run_document(workspace: Workspace, reader: Reader, run: RunRow) -> dict[str,
         "device": run.device,
         "resumed_from": run.resumed_from,
         "recipe": _recipe(paths),
-        "environment": _environment(paths),
-        "checkpoints": [checkpoint_object(workspace, row, evaluations) for row in checkpoints],
+        "environment": cast(JsonInput, reader.environment(run.run_id)),
+        "checkpoints": [checkpoint_object(workspace, run.run_id, row, evaluations) for row in checkpoints],
         "evaluations": [evaluation_object(row) for row in evaluations],
         "health": [health_object(row) for row in reader.health(run.run_id)],
         "attempts": [attempt_object(row) for row in reader.attempts(run.run_id)],
@@ -77,22 +78,12 @@ def _recipe(paths: RunPaths) -> JsonInput:
         return None
 
 
-def _environment(paths: RunPaths) -> JsonInput:
-    try:
-        return cast(JsonInput, json.loads(paths.environment.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return None  # its worker has not started yet
-    except (OSError, ValueError) as error:
-        output.narrate(f"note: {paths.environment} can't be read: {error}")
-        return None
-
-
 def _print_run(workspace: Workspace, reader: Reader, run: RunRow) -> None:
     fields = [
         ("run", run.run_id),
         ("name", run.name),
-        ("state", state_text(run) + (f", attempt {run.attempt}" if run.attempt and run.attempt > 1 else "")),
-        ("message", run.message or ""),
+        ("state", state_text(run) + (f", attempt {run.attempt}" if run.attempt > 1 else "")),
+        ("message", run.message),
         ("advice", "\n".join(run.advice)),
         ("job", " ".join(word for word in (run.kind, run.method, run.objective) if word)),
         ("model", shown_path(workspace, run.model) or ""),
@@ -102,18 +93,18 @@ def _print_run(workspace: Workspace, reader: Reader, run: RunRow) -> None:
         ("created", when(run.created_at)),
         ("resumed from", run.resumed_from or ""),
         ("tags", " ".join(run.tags)),
-        ("note", run.note or ""),
+        ("note", run.note),
         ("folder", workspace.relative(workspace.run(run.run_id).folder)),
     ]
     output.print_fields((name, value) for name, value in fields if value)
     evaluations = reader.evaluations(run.run_id)
-    checkpoints = [row for row in reader.checkpoints(run.run_id) if not row.removed]
-    _print_section("checkpoints", _CHECKPOINTS, (_checkpoint_row(row) for row in checkpoints))
+    checkpoints = reader.checkpoints(run.run_id)
+    _print_section("checkpoints", _CHECKPOINTS, (_checkpoint_row(run.run_id, row) for row in checkpoints))
     _print_section("evaluations", _EVALUATIONS, (_evaluation_row(row) for row in evaluations))
     _print_section("health", _HEALTH, (_health_row(row) for row in reader.health(run.run_id)))
 
 
-_CHECKPOINTS = (Column("STEP", right=True), Column("SIZE", right=True), Column(""), Column("FOLDER"))
+_CHECKPOINTS = (Column("CHECKPOINT"), Column("SIZE", right=True), Column(""), Column("FOLDER"))
 _EVALUATIONS = (Column("STEP", right=True), Column("SET", may_shrink=True), Column("OF"), Column("METRICS"))
 _HEALTH = (Column("STEP", right=True), Column("LEVEL"), Column("MESSAGE", may_shrink=True))
 
@@ -125,14 +116,14 @@ def _print_section(title: str, columns: Sequence[Column], rows: Iterable[Sequenc
         output.print_table(columns, found)
 
 
-def _checkpoint_row(row: CheckpointRow) -> list[str]:
+def _checkpoint_row(run_id: str, row: CheckpointRow) -> list[str]:
     marks = [word for word, is_so in (("best", row.best), ("pinned", row.pinned)) if is_so]
-    return [str(row.step), format_bytes(row.bytes), " ".join(marks), row.folder]
+    return [checkpoint_id(run_id, row.step), format_bytes(row.bytes), " ".join(marks), row.folder]
 
 
 def _evaluation_row(row: EvaluationRow) -> list[str]:
     metrics = "  ".join(f"{name} {format_value(value)}" for name, value in row.metrics.items())
-    return [str(row.step), row.set_name, row.checkpoint or "", metrics]
+    return [str(row.step), row.set_name, weights_id(row) or "training", metrics]
 
 
 def _health_row(row: HealthRow) -> list[str]:

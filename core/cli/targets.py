@@ -5,6 +5,7 @@ It must not print.
 
 from __future__ import annotations
 
+from core.cli.reading import find_run
 from core.errors import RunError
 from core.store.reader import Reader
 
@@ -18,10 +19,10 @@ def resolve_targets(reader: Reader, words: str) -> list[str]:
     run_words, at, choice = words.rpartition("@")
     if not at:
         run_words, choice = words, "best"
-    run_id = reader.find(run_words)
+    run_id = find_run(reader, run_words)
     if choice == "base":
         return [f"{run_id}@base"]
-    steps = {row.step: row.best for row in reader.checkpoints(run_id) if not row.removed}
+    steps = {row.step: row.best for row in reader.checkpoints(run_id)}
     if not steps:
         raise RunError(
             f"run {run_id} has no checkpoint yet", try_this=f"finetui save {run_id}, or wait for its first one"

@@ -64,7 +64,7 @@ def test_a_workspace_that_is_no_folder_is_named(tmp_path: Path, capsys: pytest.C
 def test_a_closed_pipe_is_quiet(workspace: Workspace) -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-P", "-m", "tui.entry", "--workspace", str(workspace.root), "--help"]
+    command = [sys.executable, "-P", "-m", "tui.entry", "--workspace", str(workspace.root), "ls", "--json"]
     result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writing)
     assert result.stderr == "" and result.returncode == 1
