@@ -23,10 +23,11 @@ BUSY_SECONDS = 10.0
 _MIGRATION_SECONDS = 600.0
 
 
-def connect_writer(workspace: Workspace) -> tuple[sqlite3.Connection, JournalPolicy]:
+def connect_writer(workspace: Workspace, database: Path | None = None) -> tuple[sqlite3.Connection, JournalPolicy]:
     """A connection that may write; the caller holds the ingest lock and keeps it until the connection is closed.
 
-    Makes or migrates the schema where needed, in a subprocess. Transactions are the caller's: `BEGIN IMMEDIATE`.
+    `database` is another file than the workspace's, for a rebuild. Makes or migrates the schema where needed, in a
+    subprocess. Transactions are the caller's: `BEGIN IMMEDIATE`.
 
     Raises:
         StoreNewerError: the database was made by a newer finetui.
@@ -34,22 +35,24 @@ def connect_writer(workspace: Workspace) -> tuple[sqlite3.Connection, JournalPol
         StoreBusyError, WorkspaceError: see `core.store.failures`.
     """
     make_private_folder(workspace.root)
-    with translated(workspace.database):
-        version = _version_for_writing(workspace.database)
+    database = workspace.database if database is None else database
+    with translated(database):
+        version = version_for_writing(database)
     if version > SCHEMA_VERSION:
-        raise _newer(workspace.database, version)
+        raise newer_error(database, version)
     if version < SCHEMA_VERSION:
-        _migrate_by_subprocess(workspace.database, workspace.backups)
+        _migrate_by_subprocess(database, workspace.backups)
     policy = journal_policy(workspace.root)
-    with translated(workspace.database):
-        return _open_writable(workspace.database, policy), policy
+    with translated(database):
+        return _open_writable(database, policy), policy
 
 
-def _version_for_writing(database: Path) -> int:
+def version_for_writing(database: Path) -> int:
+    """The schema version of a file that is about to be written; 0 for one that is missing or empty."""
     if not database.exists():
         return 0
     connection = sqlite3.connect(database, timeout=BUSY_SECONDS, isolation_level=None)
-    try:  # the first read rolls back what a killed writer left half done
+    try:  # opening read-write: the first read rolls back what a killed writer left half done
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
     finally:
         connection.close()
@@ -65,7 +68,7 @@ def _migrate_by_subprocess(database: Path, backups: Path) -> None:
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
     if done.returncode == 3:
-        raise _newer(database, None)
+        raise newer_error(database, None)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines()
         why = lines[-1] if lines else f"the migration ended with status {done.returncode}"
@@ -196,7 +199,8 @@ def empty_connection() -> sqlite3.Connection:
     return connection
 
 
-def _newer(database: Path, version: int | None) -> StoreNewerError:
+def newer_error(database: Path, version: int | None) -> StoreNewerError:
+    """The error for a database that this version must not write."""
     spelled = "" if version is None else f" (schema {version})"
     return StoreNewerError(
         f"{database} was made by a newer finetui{spelled}; this one only reads it",

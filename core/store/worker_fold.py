@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from math import isfinite
 from typing import cast
 
 from core.events import (
@@ -30,7 +31,7 @@ from core.events import (
     StepLogged,
 )
 from core.paths import RUN_ID
-from core.store.numbers import bound, flag_of, pack_numbers
+from core.store.numbers import FINITE, bound, flag_of, pack_numbers
 from core.store.summaries import Summaries
 
 REPLACED_AFTER_RESUME = ("points", "axes", "best_changes", "answers")
@@ -128,8 +129,8 @@ class WorkerFold:
     # --- curves
 
     def _add(self, name: str, step: int, value: float) -> None:
-        flag = flag_of(value)
-        kept = None if flag else float(value)
+        flag = FINITE if isfinite(value) else flag_of(value)
+        kept = None if flag else value
         key_id = self._keys[name]
         self._points.append((self._run_key, key_id, step, kept, flag))
         self._summaries.add(key_id, step, kept, flag)
