@@ -59,7 +59,8 @@ def check_run(check: Check, run_id: str) -> None:
         check.say("warning", "foreign", paths.control, "has requests for a run that never started", run_id)
     if known.in_journal and check.workspace.database.exists() and not known.in_store and not is_live:
         check.say("warning", "missing", paths.folder, "is not in the store yet", run_id, "finetui rebuild")
-    _check_checkpoints(check, paths, known, is_live)
+    can_tell = events is not None or known.in_store  # who could have announced a checkpoint
+    _check_checkpoints(check, paths, known, is_live=is_live, can_tell=can_tell)
 
 
 def _has(lines: LinesChecked | None, kind: type) -> bool:
@@ -121,7 +122,7 @@ def _announced(events: LinesChecked) -> dict[int, str]:
     return announced
 
 
-def _check_checkpoints(check: Check, paths: RunPaths, known: Known, is_live: bool) -> None:
+def _check_checkpoints(check: Check, paths: RunPaths, known: Known, *, is_live: bool, can_tell: bool) -> None:
     expected = {step: sha for step, sha in known.announced.items() if step not in known.collected}
     present = {int(folder.name.removeprefix("step-")): folder for folder in step_folders(paths)}
     for step in sorted(expected.keys() | present.keys()):
@@ -141,7 +142,7 @@ def _check_checkpoints(check: Check, paths: RunPaths, known: Known, is_live: boo
             check.say("error", "foreign", folder, message, paths.run_id)
         elif step in expected and expected[step] != manifest.sha256:
             check.say("error", "altered", folder, "is not the one that was announced", paths.run_id)
-        elif step not in expected and not is_live:
+        elif step not in expected and can_tell and not is_live:
             message = "was never announced, or collected before"
             check.say("warning", "left over", folder, message, paths.run_id, "finetui gc")
     for folder in () if is_live else leftovers(paths):

@@ -20,8 +20,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from core.errors import LaunchError
-from core.locks import is_locked
 from core.paths import RunPaths, Workspace, make_private_folder
+from core.runs.holders import lock_holder
 from core.runs.identity import ProcessIdentity, identify
 from core.runs.redact import child_environment
 
@@ -170,7 +170,7 @@ def _become(command: list[str], environment: dict[str, str], gate: int, log: int
 
 def supervisor_lives(workspace: Workspace) -> bool:
     """Whether a supervisor works on this workspace now."""
-    return is_locked(workspace.supervisor_lock)
+    return lock_holder(workspace.supervisor_lock) is not None
 
 
 def ensure_supervisor(workspace: Workspace) -> bool:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from signal import SIGKILL, Signals
 
 from core.events import Event, Finished, Moved, Record, Started, WorkerSpawned, decode_line
-from core.locks import is_locked
 from core.paths import RunPaths
+from core.runs.holders import lock_holder
 from core.runs.identity import ProcessIdentity, is_alive
 from core.runs.spool import read_from
 from core.states import Outcome, State
@@ -82,11 +82,8 @@ def last_spawned(paths: RunPaths, attempt: int) -> ProcessIdentity | None:
 
 
 def worker_lives(paths: RunPaths, identity: ProcessIdentity | None, boot_id: str) -> bool:
-    """Whether the run's worker exists: its process does, or some process holds its lock.
-
-    The process is looked at first, so that the lock is not touched ten times a second while a worker takes it.
-    """
-    return (identity is not None and is_alive(identity, boot_id)) or is_locked(paths.lock)
+    """Whether the run's worker exists: its process does, or some process holds its lock."""
+    return (identity is not None and is_alive(identity, boot_id)) or lock_holder(paths.lock) is not None
 
 
 def judge(

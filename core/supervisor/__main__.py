@@ -28,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s {os.getpid()} %(levelname)s %(message)s"
     )
+    logging.raiseExceptions = False  # a full disk takes the log first
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     workspace = find_workspace(chosen.workspace)
     options = Options(

@@ -85,6 +85,14 @@ class Site:
     def supervisor_pids(self) -> list[int]:
         return self._processes("core.supervisor")
 
+    def sampler_pids(self) -> list[int]:
+        """Children of this workspace's supervisors that read the hardware."""
+        children = []
+        for pid in self.supervisor_pids():
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                children += [int(child) for child in (task / "children").read_text().split()]
+        return [pid for pid in children if b"core.gpu.sample" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
     def kill_supervisors(self, number: int = signal.SIGKILL) -> int:
         pids = self.supervisor_pids()
         for pid in pids:
