@@ -73,8 +73,8 @@ def _doubts(report: Report) -> list[str]:
         (report.rows_start_doubled, "rows begin with the start token twice"),
         (
             report.methods.get("offsets", 0),
-            "rows are masked by position in the text: the chat template rewrites earlier turns, or its generation "
-            "prompt differs from what stands before an answer",
+            "rows are masked by position in the text: the chat template rewrites earlier turns, its generation prompt "
+            "differs from what stands before an answer, or one token reaches from the prompt into the answer",
         ),
     ):
         if count:

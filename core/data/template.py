@@ -31,6 +31,9 @@ OPEN, CLOSE = "\ufdd0", "\ufdd1"
 
 MARKER = re.compile(r"\{%[-+]?\s*generation\s*[-+]?%\}")
 
+PYTHON_ERRORS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What a template's own mistakes raise while it runs."""
+
 Turns = Sequence[Mapping[str, Json]]
 
 
@@ -92,15 +95,7 @@ class ChatTemplate:
                 documents=None,
                 add_generation_prompt=add_generation_prompt,
             )
-        except (
-            jinja2.TemplateError,
-            TypeError,
-            ValueError,
-            KeyError,
-            IndexError,
-            AttributeError,
-            RecursionError,
-        ) as error:
+        except (jinja2.TemplateError, *PYTHON_ERRORS) as error:
             raise DatasetError(
                 "the model's chat template refuses these messages",
                 why=safe_line(str(error), 300),
