@@ -29,6 +29,9 @@ WORKER_MODULE = "core.worker"
 OOM_SCORE_ADJUSTMENT = 500
 """When the host runs out of memory the kernel shall take the worker, not the login or the supervisor."""
 
+_PERSONS_DEVICES = "FINETUI_CUDA_VISIBLE_DEVICES"
+"""Carries CUDA_VISIBLE_DEVICES as the person set it through a worker to the supervisor that it may start."""
+
 SUPERVISOR_OPTIONS: list[str] = []
 """What a supervisor is told besides the workspace; a test or bench of this process names another worker module here."""
 
@@ -49,6 +52,8 @@ def base_environment() -> dict[str, str]:
     if root.name not in ("site-packages", "dist-packages"):
         environment["PYTHONPATH"] = str(root)
     environment.update(PYTHONUNBUFFERED="1", HF_HUB_DISABLE_TELEMETRY="1")
+    if _PERSONS_DEVICES in os.environ:  # this is a worker, whose own view of the GPUs is narrower
+        environment["CUDA_VISIBLE_DEVICES"] = os.environ[_PERSONS_DEVICES]
     return environment
 
 
@@ -56,6 +61,8 @@ def worker_environment(attempt: int, device: str, gpu: str | None) -> dict[str, 
     """A worker's environment. One GPU is made visible, none to a CPU job: TRL refuses two without a launcher."""
     environment = base_environment()
     environment.update(TOKENIZERS_PARALLELISM="false", FINETUI_ATTEMPT=str(attempt))
+    if "CUDA_VISIBLE_DEVICES" in environment:
+        environment[_PERSONS_DEVICES] = environment["CUDA_VISIBLE_DEVICES"]
     if device == "gpu":
         inherited = environment.get("CUDA_VISIBLE_DEVICES", "").split(",")[0]
         environment["CUDA_VISIBLE_DEVICES"] = gpu or inherited or "0"
@@ -231,14 +238,20 @@ def _is_about_to_live(workspace: Workspace, root: Path) -> bool:
     return False
 
 
-def start_sampler(pid: int | None, period_seconds: float) -> subprocess.Popen[bytes] | None:
+def start_sampler(workspace: Workspace, pid: int | None, period_seconds: float) -> subprocess.Popen[bytes] | None:
     """The process that reads the hardware and prints one JSON line a reading, None where it can't be started.
 
     It is a child on purpose: a GPU that falls off the bus can take the process that asks NVML with it.
     """
     if importlib.util.find_spec("core.gpu.sample") is None:
         return None
-    arguments = ["--period", f"{period_seconds:g}", *(["--pid", str(pid)] if pid is not None else [])]
+    arguments = [
+        "--period",
+        f"{period_seconds:g}",
+        "--disk",
+        str(workspace.root.resolve()),
+        *(["--pid", str(pid)] if pid is not None else []),
+    ]
     try:
         return subprocess.Popen(
             module_command("core.gpu.sample", *arguments),

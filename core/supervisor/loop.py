@@ -47,7 +47,7 @@ class Supervisor:
         self._view = StoreView(workspace)
         self._live: dict[str, LiveRun] = {}
         self._ending: list[LiveRun] = []  # finished by their own word; the process may still tidy up
-        self._sampler = HardwareSampler()
+        self._sampler = HardwareSampler(workspace)
         self._start_after: dict[str, float] = {}
         self._failed_starts: dict[str, int] = {}
         self._complaints: dict[str, float] = {}

@@ -13,6 +13,7 @@ import time
 
 from core.events import HardwareSampled
 from core.events.lines import Json
+from core.paths import Workspace
 from core.runs.launch import start_sampler
 
 PERIOD_SECONDS = 2.0
@@ -24,7 +25,8 @@ _MAX_BUFFER_BYTES = 1024 * 1024
 class HardwareSampler:
     """Keeps the child alive while somebody asks, and takes its lines without ever waiting for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
         self._process: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
         self._buffer = b""
@@ -51,7 +53,7 @@ class HardwareSampler:
         return self._parse(data)
 
     def _start(self, worker_pid: int | None, now: float) -> None:
-        self._process = start_sampler(worker_pid, PERIOD_SECONDS)
+        self._process = start_sampler(self._workspace, worker_pid, PERIOD_SECONDS)
         self._pid = worker_pid
         self._heard_at = now
         if self._process is None:

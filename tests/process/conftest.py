@@ -53,6 +53,18 @@ class Site:
     def submit(self, *, device: str = "cpu", held: bool = False, name: str | None = None, **fake: Json) -> str:
         return submit(self.workspace, self.recipe, arguments={"fake": fake}, device=device, held=held, name=name)
 
+    def submit_long(self) -> str:
+        """A run that goes on until it is asked to end."""
+        return self.submit(steps=5000, step_seconds=0.02)
+
+    def leave(self) -> None:
+        """Wait until no supervisor lives, so that the database can be compared with what it is made from."""
+        deadline = time.monotonic() + 20
+        while self.supervisor_pids():
+            if time.monotonic() > deadline:
+                pytest.fail(f"the supervisor does not leave\n{self.log()}")
+            time.sleep(0.02)
+
     def run(self, run_id: str) -> RunRow:
         return read_run(self.workspace, run_id)
 

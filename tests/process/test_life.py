@@ -14,8 +14,6 @@ from core.runs.requests import ask
 from core.states import Outcome, State
 from tests.process.conftest import Site
 
-LONG = {"steps": 2000, "step_seconds": 0.02}
-
 
 def test_a_run_completes_and_the_supervisor_leaves(site: Site) -> None:
     run = site.end(site.submit(steps=8, checkpoint_every=4))
@@ -27,7 +25,7 @@ def test_a_run_completes_and_the_supervisor_leaves(site: Site) -> None:
 
 
 def test_jobs_run_one_after_the_other_in_queue_order_and_jobs_without_device_beside(site: Site) -> None:
-    first = site.submit(**LONG)
+    first = site.submit_long()
     site.until(first, lambda run: run.state is State.RUNNING, "running")
     second, third = site.submit(steps=2), site.submit(steps=2)
     beside = site.submit(device="none", steps=2)
@@ -43,7 +41,7 @@ def test_jobs_run_one_after_the_other_in_queue_order_and_jobs_without_device_bes
 
 
 def test_stop_saves_answers_and_ends(site: Site) -> None:
-    run_id = site.submit(**LONG)
+    run_id = site.submit_long()
     site.until_step(run_id, 3)
     answer = ask(site.workspace, run_id, "save")
     assert answer.ok and answer.checkpoint_step is not None
@@ -56,12 +54,12 @@ def test_stop_saves_answers_and_ends(site: Site) -> None:
 
 
 def test_pause_frees_the_device_and_resume_goes_in_front(site: Site) -> None:
-    run_id = site.submit(**LONG)
+    run_id = site.submit_long()
     site.until_step(run_id, 3)
     paused_at = ask(site.workspace, run_id, "pause").checkpoint_step
     assert paused_at is not None
     assert site.end(run_id).state is State.PAUSED
-    blocking = site.submit(**LONG)
+    blocking = site.submit_long()
     site.until(blocking, lambda run: run.state is State.RUNNING, "the next run to start")
     waiting = site.submit(steps=2)
     assert resume(site.workspace, run_id) == 2
@@ -86,7 +84,7 @@ def test_paused_and_held_runs_keep_no_supervisor(site: Site) -> None:
 
 
 def test_hold_release_and_cancel_a_queued_run(site: Site) -> None:
-    blocking = site.submit(**LONG)
+    blocking = site.submit_long()
     site.until(blocking, lambda run: run.state is State.RUNNING, "running")
     one, other = site.submit(steps=2), site.submit(steps=2)
     hold(site.workspace, one)

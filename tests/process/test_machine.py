@@ -16,6 +16,7 @@ from core.runs.queue import cancel
 from core.runs.requests import ask
 from core.runs.spool import tail
 from core.states import Outcome, State
+from core.store.rebuild import differing_tables
 from tests.conftest import wait_until
 from tests.process.conftest import Site
 
@@ -50,6 +51,8 @@ def test_a_supervisor_outlives_a_full_disk(site: Site) -> None:
         found = tail(path, 0)
         assert found.damaged_lines == 0
         assert [record.seq for _, record in found.records] == list(range(1, len(found.records) + 1))
+    site.leave()
+    assert differing_tables(site.workspace) == ()
 
 
 def test_a_start_that_keeps_failing_ends_as_could_not_start_and_the_queue_goes_on(
@@ -71,7 +74,7 @@ def test_a_start_that_keeps_failing_ends_as_could_not_start_and_the_queue_goes_o
 
 def test_a_run_whose_folder_was_deleted_keeps_nobody_waiting(site: Site) -> None:
     held = site.submit(held=True)
-    blocking = site.submit(steps=5000, step_seconds=0.02)
+    blocking = site.submit_long()
     gone = site.submit(steps=2)
     after = site.submit(steps=2)
     site.until_step(blocking, 1)
@@ -86,7 +89,7 @@ def test_a_run_whose_folder_was_deleted_keeps_nobody_waiting(site: Site) -> None
 
 def test_hardware_is_sampled_while_a_run_lives(site: Site) -> None:
     launch.SUPERVISOR_OPTIONS.remove("--no-samples")
-    run_id = site.submit(steps=5000, step_seconds=0.02)
+    run_id = site.submit_long()
     path = site.workspace.run(run_id).supervisor
 
     def samples() -> list[HardwareSampled]:

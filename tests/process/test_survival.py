@@ -20,6 +20,7 @@ from core.runs.queue import release, resume
 from core.runs.requests import ask
 from core.runs.spool import tail
 from core.states import Outcome, State
+from core.store.rebuild import differing_tables
 from tests.conftest import wait_until
 from tests.process.conftest import ROOT, Site, run_script, write_recipe
 
@@ -42,7 +43,7 @@ def test_a_killed_supervisor_is_replaced_and_adopts(site: Site) -> None:
 
 
 def test_an_adopted_worker_takes_requests_and_its_death_is_seen(site: Site) -> None:
-    run_id = site.submit(steps=5000, step_seconds=0.02)
+    run_id = site.submit_long()
     site.until_step(run_id, 3)
     site.kill_supervisors()
     assert ask(site.workspace, run_id, "save").ok
@@ -80,10 +81,12 @@ def test_many_supervisor_kills_lose_nothing_and_run_nothing_twice(site: Site) ->
         assert (run.outcome, run.attempt) == (Outcome.COMPLETED, 1), (run, site.log())
         assert len(site.started(run_id)) == 1
         assert steps_of(site, run_id) == list(range(1, 13))
+    site.leave()
+    assert differing_tables(site.workspace) == ()
 
 
 def test_a_second_supervisor_says_that_another_lives(site: Site) -> None:
-    run_id = site.submit(steps=5000, step_seconds=0.02)
+    run_id = site.submit_long()
     site.until_step(run_id, 1)
     second = subprocess.run(
         module_command("core.supervisor", "--workspace", str(site.workspace.root), "--wait-for-lock", "0.3"),
@@ -225,13 +228,15 @@ def test_four_processes_queue_and_tag_at_once(site: Site, tmp_path: Path) -> Non
     records = tail(site.workspace.journal, 0)
     assert [record.seq for _, record in records.records] == list(range(1, 2 * 16 + 1))
     assert records.damaged_lines == 0
+    site.leave()
+    assert differing_tables(site.workspace) == ()
 
 
 def test_no_secret_reaches_a_command_line_or_a_file(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     canary = "hf_CANARYCANARYCANARYCANARY"
     monkeypatch.setenv("HF_TOKEN", canary)
     monkeypatch.setenv("MY_SERVICE_TOKEN", "CANARYSERVICETOKEN")
-    run_id = site.submit(steps=5000, step_seconds=0.02)
+    run_id = site.submit_long()
     site.until_step(run_id, 2)
     pid = site.worker_pid(run_id)
     environment = Path(f"/proc/{pid}/environ").read_bytes()
@@ -247,7 +252,7 @@ def test_no_secret_reaches_a_command_line_or_a_file(site: Site, monkeypatch: pyt
 
 
 def test_workers_are_detached_and_first_in_line_for_the_memory_killer(site: Site) -> None:
-    run_id = site.submit(steps=5000, step_seconds=0.02)
+    run_id = site.submit_long()
     site.until_step(run_id, 1)
     pid = site.worker_pid(run_id)
     assert os.getsid(pid) == pid

@@ -49,6 +49,14 @@ def test_a_worker_sees_one_gpu_or_none(
     assert environment["FINETUI_ATTEMPT"] == "3"
 
 
+def test_a_supervisor_that_a_cpu_worker_starts_sees_the_persons_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
+    for name, value in worker_environment(1, "cpu", None).items():
+        monkeypatch.setenv(name, value)
+    assert base_environment()["CUDA_VISIBLE_DEVICES"] == "2"
+    assert worker_environment(1, "gpu", None)["CUDA_VISIBLE_DEVICES"] == "2"
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -70,6 +78,8 @@ def test_secrets_are_blanked(text: str) -> None:
         assert secret not in result
 
 
-@pytest.mark.parametrize("text", ["loss 0.5, 3 tokens", "commit 2d2e570", "tokens_per_second: 12345678.9", "/usr/bin/python"])
+@pytest.mark.parametrize(
+    "text", ["loss 0.5, 3 tokens", "commit 2d2e570", "tokens_per_second: 12345678.9", "/usr/bin/python"]
+)
 def test_ordinary_text_stays(text: str) -> None:
     assert redact(text, {"PATH": "/usr/bin"}) == text
