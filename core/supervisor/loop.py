@@ -15,6 +15,7 @@ from core.errors import FinetuiError, LaunchError, StoreNewerError, WorkspaceErr
 from core.events import Exited
 from core.locks import FileLock
 from core.paths import Workspace
+from core.runs.holders import lock_holder
 from core.runs.identity import read_boot_id
 from core.runs.recover import judge, last_log_line, last_spawned, worker_lives
 from core.runs.redact import redact
@@ -52,6 +53,7 @@ class Supervisor:
         self._failed_starts: dict[str, int] = {}
         self._complaints: dict[str, float] = {}
         self.was_asked_to_end = False
+        self._has_ended = False
 
     def end_soon(self) -> None:
         """Leave after the present pass, without touching a worker; safe to call from a signal handler."""
@@ -87,8 +89,10 @@ class Supervisor:
                 if fresh:
                     self._attempt("start", self._start_next)
                 self._attempt("sample", self._sample)
-                if fresh and not self._has_work() and self._end(release_locks):
-                    return
+                if fresh and not self._has_work():
+                    self._attempt("end", partial(self._end, release_locks))
+                    if self._has_ended:
+                        return
                 time.sleep(self.options.poll_seconds)
         finally:
             self._sampler.stop()
@@ -154,6 +158,9 @@ class Supervisor:
         if live.started is not None and live.state is State.STARTING:
             self._move(live, State.RUNNING)
         if live.exit is not None:
+            if not live.paths.folder.is_dir():  # deleted by a person: there is nowhere to write
+                self._live.pop(live.run_id).record.close()
+                return
             self._record_exit(live)
         if live.finished is not None or live.exit is not None:
             self._finish(live)
@@ -217,6 +224,8 @@ class Supervisor:
         for row in self._view.queued:
             if row.run_id in self._live or row.run_id in tidying:
                 continue
+            if lock_holder(self.workspace.run(row.run_id).lock) is not None:
+                continue  # an earlier attempt's process, not ours, still tidies up
             if self._decisions.queued_in_boot(row.run_id) not in (None, "", self.boot_id):
                 self._attempt(f"hold {row.run_id}", partial(self._hold_after_reboot, row))
             elif row.device not in busy and time.monotonic() >= self._start_after.get(row.run_id, 0.0):
@@ -276,15 +285,16 @@ class Supervisor:
     def _has_work(self) -> bool:
         return bool(self._live or self._ending or self._view.queued or self._view.live)
 
-    def _end(self, release_locks: Callable[[], None]) -> bool:
+    def _end(self, release_locks: Callable[[], None]) -> None:
         lock = FileLock(self.workspace.journal_lock)
         if not lock.try_acquire():
-            return False
+            return
         try:
-            if self._decisions.read() or self._decisions.last_seq > self._view.journal_seq:
-                return False
+            self._ingest()  # what this pass wrote itself, and decisions since its beginning
+            if self._has_work() or self._decisions.last_seq > self._view.journal_seq:
+                return
             self._view.close()
             release_locks()
-            return True
+            self._has_ended = True
         finally:
             lock.release()
