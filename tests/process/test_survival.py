@@ -199,7 +199,7 @@ import sys
 from pathlib import Path
 from core.paths import Workspace
 from core.recipe.load import load_recipe
-from core.runs.decisions import tag
+from core.runs.labels import tag
 from core.runs.queue import submit
 workspace = Workspace(Path(sys.argv[1]))
 recipe = load_recipe(Path(sys.argv[2]))
