@@ -42,14 +42,14 @@ def file_map() -> str:
 
 def documents() -> dict[Path, str]:
     """What each generated document should hold now."""
-    from core.recipe.reference import reference_page
+    from core.recipe.reference import reference
 
     readme = ROOT / "README.md"
     before, rest = readme.read_text(encoding="utf-8").split(BEGIN, 1)
     after = rest.split(END, 1)[1]
     return {
         readme: f"{before}{BEGIN}\n```\n{file_map()}\n```\n{END}{after}",
-        ROOT / "docs" / "recipe-reference.md": reference_page(),
+        ROOT / "docs" / "recipe-reference.md": reference(),
     }
 
 

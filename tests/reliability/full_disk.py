@@ -19,12 +19,11 @@ from core.errors import FinetuiError
 from core.events import CheckpointSaved, Finished, Started, StepLogged, Tagged
 from core.paths import Workspace
 from core.runs.checkpoints import publish, stage, sweep_staging
-from core.runs.decisions import note
 from core.runs.journal import decide
+from core.runs.labels import note
 from core.runs.spool import Spool, tail
 from core.store.ingest import ingest_once
-from core.store.reader import open_reader
-from core.store.rebuild import natural_content, rebuild
+from core.store.rebuild import rebuild
 from tests.reliability import ground
 from tests.reliability.table import Line
 
@@ -138,11 +137,9 @@ class Life:
         note(self.workspace, self.run_id, "end")
         wrong = ["a write was refused although there was room"] if self.refused != refused_before else []
         ingest_once(self.workspace)
-        with open_reader(self.workspace) as reader:
-            before = natural_content(reader.connection)
+        before = ground.content(self.workspace)
         rebuild(self.workspace)
-        with open_reader(self.workspace) as reader:
-            after = natural_content(reader.connection)
+        after = ground.content(self.workspace)
         return wrong + [f"table {name} differs after a rebuild" for name in before if before[name] != after[name]]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from core.errors import CheckpointError
 from core.events import Job, RunQueued, Started, StepLogged, decode_line
+from core.events.lines import Json
 from core.paths import RunPaths, Workspace
 from core.runs import launch
 from core.runs.checkpoints import verify
@@ -20,11 +21,14 @@ from core.runs.manifests import step_folders
 from core.runs.recover import last_spawned
 from core.runs.seen import wait_until_seen
 from core.runs.spool import tail
+from core.states import State
+from core.store.content import Row, natural_content
+from core.store.database import connect_reader
 from core.store.reader import open_reader
 from core.store.rows import RunRow
 
 
-def queue_fake(workspace: Workspace, *, device: str = "none", **behaviour: object) -> str:
+def queue_fake(workspace: Workspace, *, device: str = "none", **behaviour: Json) -> str:
     """Queue a job of the torch-free worker (see its `Behaviour`) and see the line ingested."""
     while True:
         queued = RunQueued(
@@ -35,7 +39,7 @@ def queue_fake(workspace: Workspace, *, device: str = "none", **behaviour: objec
             device=device,
             boot_id=read_boot_id(),
         )
-        job = Job(queued=queued, created_at=time.time(), arguments={"fake": dict(behaviour)})  # type: ignore[dict-item]
+        job = Job(queued=queued, created_at=time.time(), arguments={"fake": behaviour})
         try:
             create_run_folder(workspace, job, "name: fake\n")
         except FileExistsError:
@@ -56,6 +60,20 @@ def read(workspace: Workspace, run_id: str) -> RunRow:
         row = reader.run(run_id)
     assert row is not None, run_id
     return row
+
+
+def has_ended(workspace: Workspace, run_id: str) -> bool:
+    """Whether the store says that the run is finished."""
+    return read(workspace, run_id).state is State.FINISHED
+
+
+def content(workspace: Workspace) -> dict[str, list[Row]]:
+    """Everything in the database, by natural keys."""
+    connection, _ = connect_reader(workspace)
+    try:
+        return natural_content(connection)
+    finally:
+        connection.close()
 
 
 def wait_for(condition: Callable[[], object], what: str, timeout_seconds: float = 60.0) -> None:

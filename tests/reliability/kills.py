@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import time
+from functools import partial
 from pathlib import Path
 
 from core.events import StepLogged
 from core.paths import Workspace
 from core.runs.queue import resume
+from core.runs.recover import last_spawned
 from core.runs.spool import tail
 from core.states import Outcome, State
 from tests.reliability import ground
@@ -41,11 +43,11 @@ def kill_workers(root: Path, kills: int, seed: int) -> Line:
     while done < kills:
         for run_id in lanes:
             paths, attempt = workspace.run(run_id), attempts[run_id]
-            ground.wait_for(lambda p=paths, a=attempt: ground.last_spawned(p, a), f"a worker of attempt {attempt}")
+            ground.wait_for(partial(last_spawned, paths, attempt), f"a worker of attempt {attempt}")
             time.sleep(draw.random() * 0.5)
             done += ground.kill_worker(paths, attempt)
         for run_id in lanes:
-            ground.wait_for(lambda r=run_id: ground.read(workspace, r).state is State.FINISHED, "the crash is recorded")
+            ground.wait_for(partial(ground.has_ended, workspace, run_id), "the crash is recorded")
             if done < kills:
                 attempts[run_id] = resume(workspace, run_id)
                 ground.supervise(workspace)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import time
+from functools import partial
 from pathlib import Path
 
 from core.paths import Workspace
 from core.runs.queue import resume, submit
-from core.states import Outcome, State
+from core.states import Outcome
 from core.store.reader import open_reader
 from tests.reliability import ground
 from tests.reliability.table import Line
@@ -44,13 +45,13 @@ def interrupt(root: Path, method: str, kills: int, seed: int) -> Line:
         first = max(_steps(workspace, broken), default=0)
         wanted = min(first + draw.randint(1, 4), STEPS - 1)
         ground.wait_for(
-            lambda w=wanted: max(_steps(workspace, broken), default=0) >= w or _has_ended(workspace, broken),
+            partial(_has_come_to, workspace, broken, wanted),
             f"step {wanted} of attempt {attempt} ({method})",
             timeout_seconds=180.0,
         )
         time.sleep(draw.random() * 0.08)
         done += ground.kill_worker(workspace.run(broken), attempt)
-        ground.wait_for(lambda: _has_ended(workspace, broken), "the end of a killed worker is recorded")
+        ground.wait_for(lambda: ground.has_ended(workspace, broken), "the end of a killed worker is recorded")
         if ground.read(workspace, broken).outcome is Outcome.COMPLETED:
             break
         resume(workspace, broken)
@@ -72,12 +73,12 @@ def interrupt(root: Path, method: str, kills: int, seed: int) -> Line:
     )
 
 
-def _has_ended(workspace: Workspace, run_id: str) -> bool:
-    return ground.read(workspace, run_id).state is State.FINISHED
+def _has_come_to(workspace: Workspace, run_id: str, step: int) -> bool:
+    return max(_steps(workspace, run_id), default=0) >= step or ground.has_ended(workspace, run_id)
 
 
 def _wait_for_end(workspace: Workspace, run_id: str) -> None:
-    ground.wait_for(lambda: _has_ended(workspace, run_id), f"run {run_id} has ended", timeout_seconds=300.0)
+    ground.wait_for(lambda: ground.has_ended(workspace, run_id), f"run {run_id} has ended", timeout_seconds=300.0)
 
 
 def _steps(workspace: Workspace, run_id: str) -> list[int]:

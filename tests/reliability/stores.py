@@ -12,11 +12,12 @@ import time
 from pathlib import Path
 
 from core.paths import Workspace
-from core.runs.decisions import note, tag
+from core.runs.labels import note, tag
 from core.states import State
 from core.store.ingest import ingest_once
 from core.store.reader import open_reader
-from core.store.rebuild import natural_content, rebuild
+from core.store.rebuild import rebuild
+from core.store.rows import RunRow
 from tests.reliability import ground
 from tests.reliability.table import Line
 
@@ -41,12 +42,12 @@ def rebuild_equals(workspaces: list[Path]) -> Line:
     for root in workspaces:
         workspace = Workspace(root)
         ingest_once(workspace)
-        before = _content(workspace)
+        before = ground.content(workspace)
         rows += sum(len(table) for table in before.values())
         for name in ("experiments.db", "experiments.db-wal", "experiments.db-shm", "experiments.db-journal"):
             (root / name).unlink(missing_ok=True)
         rebuild(workspace)
-        after = _content(workspace)
+        after = ground.content(workspace)
         wrong += [f"{root.name}: table {name} differs" for name in before if before[name] != after.get(name)]
     return Line(
         subject="database deleted, rebuilt",
@@ -56,18 +57,13 @@ def rebuild_equals(workspaces: list[Path]) -> Line:
     )
 
 
-def _content(workspace: Workspace) -> dict[str, list[tuple[object, ...]]]:
-    with open_reader(workspace) as reader:
-        return natural_content(reader.connection)
-
-
 def readers_recover(source: Path, root: Path, kills: int, seed: int) -> Line:
     """Kill a writer inside a transaction whose pages are in the file already; a reader must see the state before it."""
     began = time.monotonic()
     draw = random.Random(seed)
     shutil.copytree(source, root, symlinks=True)
     workspace = Workspace(root)
-    before = _content(workspace)
+    before = ground.content(workspace)
     hot, wrong = 0, []
     for _ in range(kills):
         writer = subprocess.Popen(
@@ -79,7 +75,7 @@ def readers_recover(source: Path, root: Path, kills: int, seed: int) -> Line:
         writer.send_signal(signal.SIGKILL)
         writer.wait()
         hot += (root / "experiments.db-journal").exists() and (root / "experiments.db-journal").stat().st_size > 0
-        if _content(workspace) != before:
+        if ground.content(workspace) != before:
             wrong.append("a reader saw a half-written transaction")
     if not hot:
         wrong.append("no kill left a rollback journal behind, so nothing was shown")
@@ -114,7 +110,7 @@ def four_at_once(root: Path, each: int) -> Line:
     wrong = [f"process {index} ended with {person.exitcode}" for index, person in enumerate(people) if person.exitcode]
     ground.supervise(workspace)
 
-    def rows() -> list[ground.RunRow]:
+    def rows() -> list[RunRow]:
         with open_reader(workspace) as reader:
             return list(reader.runs())
 
