@@ -7,6 +7,7 @@ import argparse
 from core.cli import output
 from core.cli.command import Command
 from core.cli.reading import find_run, open_store
+from core.cli.targets import resolve_targets
 from core.errors import UsageError
 
 
@@ -71,13 +72,13 @@ def pin(arguments: argparse.Namespace) -> int:
     """Keep a checkpoint, or let it go."""
     from core.runs import labels
 
-    words, at, step_text = arguments.checkpoint.rpartition("@")
-    if not at or not step_text.isdecimal():
-        raise UsageError(f"{arguments.checkpoint!r} is not a checkpoint", try_this="name it RUN@STEP")
     with open_store(arguments) as (workspace, reader):
-        run_id = find_run(reader, words)
+        (target, *others) = resolve_targets(reader, arguments.checkpoint)
+    run_id, _, step = target.partition("@")
+    if others or not step.isdecimal():
+        raise UsageError(f"{arguments.checkpoint!r} is not one checkpoint", try_this="name it RUN@STEP")
     change = labels.unpin if arguments.remove else labels.pin
-    change(workspace, run_id, int(step_text))
+    change(workspace, run_id, int(step))
     return _print_labels(arguments, run_id)
 
 

@@ -20,10 +20,11 @@ _COLUMNS = (
     Column("STATE"),
     Column("STEP", right=True),
     Column("LOSS", right=True),
-    Column("EVAL LOSS", right=True),
-    Column("METHOD"),
+    Column("EVAL", right=True),
     Column("CREATED"),
+    Column("METHOD"),
 )
+_YEAR_CHARACTERS = len("2026-")
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -53,8 +54,8 @@ def _row(run: RunRow) -> list[str]:
         steps_text(run),
         format_value(run.loss),
         format_value(run.eval_loss),
+        when(run.created_at)[_YEAR_CHARACTERS:],
         run.method or "",
-        when(run.created_at),
     ]
 
 

@@ -1,6 +1,6 @@
 """`finetui plot`: one curve drawn with plotext, which raises on infinite values and passes escapes in titles through.
 
-So values that are not finite are marked on the axis instead of drawn, and titles go through the text gate.
+So values that are not finite are marked on the axis instead of drawn, and foreign text never gets into plotext.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ def plot(arguments: argparse.Namespace) -> int:
         output.print_json({arguments.metric: curve(series.steps, series.values)})
         return 0
     width = max(20, arguments.width or output.terminal_width())
-    title = safe_line(f"{name} ({run_id}) · {arguments.metric}", width)
-    output.print_own_text(draw(series, title, width, max(5, arguments.height), output.colour_is_wanted()))
+    drawn = draw(series, width, max(5, arguments.height - 1), output.colour_is_wanted())
+    output.print_text(safe_line(f"{run_id} {arguments.metric} · {name}", width))
+    output.print_own_text(drawn)
     broken = [step for step, value in zip(series.steps, series.values, strict=True) if not math.isfinite(value)]
     if broken:
         shown = ", ".join(map(str, broken[:8])) + (", …" if len(broken) > 8 else "")
@@ -50,7 +51,7 @@ def plot(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def draw(series: Series, title: str, width: int, height: int, colour: bool) -> str:
+def draw(series: Series, width: int, height: int, colour: bool) -> str:
     """The curve as text of `width` × `height` characters.
 
     Raises:
@@ -72,10 +73,14 @@ def draw(series: Series, title: str, width: int, height: int, colour: bool) -> s
     broken = [step for step, value in points if not math.isfinite(value)]
     if broken:
         plotext.scatter(broken, [lowest] * len(broken), marker="×")
-    plotext.title(title)
+    plotext.xticks(_ticks(series.steps[0], series.steps[-1]))  # steps are whole numbers
     plotext.xlabel("step")
     text: str = plotext.build()
-    return text if colour else plotext.uncolorize(text)
+    return (text if colour else plotext.uncolorize(text)).rstrip("\n")
+
+
+def _ticks(first: int, last: int, count: int = 5) -> list[int]:
+    return sorted({first + round((last - first) * index / (count - 1)) for index in range(count)})
 
 
 COMMANDS = {"plot": Command(_configure, plot)}

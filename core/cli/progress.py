@@ -98,6 +98,7 @@ class Teller:
 
     def end(self, run: RunRow) -> None:
         """The last words: how it ended, why, and what to try."""
+        self._state = run.state
         self(run)
         message = f": {run.message}" if run.message else ""
         self._line(f"{run.run_id} {state_text(run)} after {format_duration(time.monotonic() - self._began)}{message}")

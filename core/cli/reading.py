@@ -62,7 +62,8 @@ def find_run(reader: Reader, words: str) -> str:
         if any(run.run_id.startswith(words) or run.name == words for run in runs):
             raise
         names = {name: run for run in reversed(runs) for name in (run.run_id, run.name)}
-        near = [names[name] for name in difflib.get_close_matches(words, names, n=3)]
+        begun = [name for name in names if words and name.lower().startswith(words.lower())]
+        near = [names[name] for name in begun[-3:] or difflib.get_close_matches(words, names, n=3)]
         if not near:
             raise
         known = ", ".join(dict.fromkeys(f"{run.run_id} ({run.name})" for run in near))

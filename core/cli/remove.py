@@ -34,7 +34,10 @@ def _configure_rm(parser: argparse.ArgumentParser) -> None:
 
 def _configure_gc(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--keep", type=non_negative, metavar="N", help="checkpoints a run keeps (default: what its recipe says)"
+        "--keep",
+        type=non_negative,
+        metavar="N",
+        help="checkpoints to keep besides best, last and pinned (default: as the recipe says)",
     )
     parser.add_argument("--dry-run", action="store_true", help="show what would go, and stop there")
     _add_yes(parser)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from core.cli import output
@@ -61,12 +60,17 @@ def rebuild(arguments: argparse.Namespace) -> int:
     """Make the database anew."""
     from core.store.rebuild import rebuild as make_anew
 
-    report = make_anew(workspace_of(arguments))
-    fields = asdict(report)
+    workspace = workspace_of(arguments)
+    report = make_anew(workspace)
+    backup = None if report.backup is None else workspace.relative(report.backup)
     if arguments.json:
-        output.print_json(fields)
-    else:
-        output.print_fields((name.replace("_", " "), str(value)) for name, value in fields.items())
+        counts = {"runs": report.runs, "lines": report.lines, "damaged_lines": report.damaged_lines}
+        output.print_json({**counts, "refused_lines": report.refused_lines, "backup": backup})
+        return 0
+    fields = [("runs", str(report.runs)), ("lines", str(report.lines)), ("backup", backup or "")]
+    for name, count in (("damaged lines", report.damaged_lines), ("refused lines", report.refused_lines)):
+        fields.append((name, str(count) if count else ""))
+    output.print_fields((name, value) for name, value in fields if value)
     return 0
 
 

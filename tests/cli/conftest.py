@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import pytest
 
 from core.paths import Workspace
+from tests.process.conftest import site
+
+__all__ = ["Finetui", "Json", "Said", "finetui", "site"]
 
 Json = object
 
