@@ -110,13 +110,15 @@ def _in_trainer(steps: int, folder: Path) -> dict[str, list[float]]:
             for name in order:
                 costs[name].append(_timed(opened[name][0], step))
 
-    size = dict(hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4, vocab_size=1000)
+    size = LlamaConfig(
+        hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4, vocab_size=1000
+    )
     row = {"input_ids": torch.arange(128), "labels": torch.arange(128)}
     arguments = TrainingArguments(
         output_dir=str(folder / "out"), max_steps=steps, per_device_train_batch_size=4, logging_steps=1,
         save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True,
     )  # fmt: skip
-    trainer = Trainer(model=LlamaForCausalLM(LlamaConfig(**size)), args=arguments, train_dataset=[row] * 64)
+    trainer = Trainer(model=LlamaForCausalLM(size), args=arguments, train_dataset=[row] * 64)
     trainer.add_callback(Logging())
     trainer.train()
     for _, close in opened.values():
