@@ -118,13 +118,19 @@ def _end(offset: tuple[int, int]) -> int:
 def _mend_end(span: Span, first: int, last: int, encoded: Encoded, text: str, stops: Sequence[int]) -> int:
     """The last trained token: the end-of-turn token where there is one, without white space behind it."""
     ids, offsets = encoded.ids, encoded.offsets
-    if span.open_end:
+
+    def is_blank(token: int) -> bool:
+        return ids[token] not in stops and not text[slice(*offsets[token])].strip()
+
+    if span.ends_at == "first_stop":
+        return next((token for token in range(first, last + 1) if ids[token] in stops), last)
+    if span.ends_at == "next_stop":
         after = last + 1
-        while after < len(ids) and ids[after] not in stops and not text[slice(*offsets[after])].strip():
+        while after < len(ids) and is_blank(after):
             after += 1
         return after if after < len(ids) and ids[after] in stops else last
     end = last
-    while end > first and ids[end] not in stops and not text[slice(*offsets[end])].strip():
+    while end > first and is_blank(end):
         end -= 1
     return end if end >= first and ids[end] in stops else last
 

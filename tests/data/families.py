@@ -113,7 +113,7 @@ STRIPS_THINKING = Family(
 )  # fmt: skip
 HIDES_ANSWERS = Family(
     "hides_answers",
-    "{{ messages | length }}{% for message in messages %}{{ message['content'] | upper }}{% endfor %}",
+    "{{ messages | length }}{% for message in messages %}{{ message['content'] + message['content'] }}{% endfor %}",
     None, "<|im_end|>", "<|im_end|>",
 )  # fmt: skip
 

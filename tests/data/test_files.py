@@ -182,7 +182,7 @@ row_values = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     rows=st.lists(row_values, min_size=1, max_size=12),
     damages=st.lists(st.tuples(st.integers(0, 11), st.sampled_from(sorted(DAMAGES)), st.integers(0, 500)), max_size=5),

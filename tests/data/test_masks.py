@@ -194,7 +194,7 @@ contents = st.text(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(turns=st.lists(st.tuples(contents, contents), min_size=1, max_size=3), family=st.sampled_from([CHATML, INST]))
 def test_stock_and_marked_templates_train_the_same_tokens(
     folders: Path, turns: list[tuple[str, str]], family: Family

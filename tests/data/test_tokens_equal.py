@@ -24,7 +24,7 @@ CONVERSATIONS: list[list[dict[str, str]]] = [
     [
         {"role": "system", "content": "Answer in one word."},
         {"role": "user", "content": "東京の天気は？ 😀"},
-        {"role": "assistant", "content": "晴れ 🎉"},
+        {"role": "assistant", "content": "🎉 晴れ."},
     ],
     [
         {"role": "user", "content": "code?"},
