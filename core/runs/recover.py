@@ -106,7 +106,8 @@ def judge(
         return Ending(outcome=outcome, why=finished.message)
     if not same_boot:
         return Ending(outcome=Outcome.LOST, why="the machine was restarted while the run lived")
-    if memory_evidence and signal in (None, SIGKILL):
+    is_how_unknown = exit_code is None and signal is None
+    if memory_evidence and (signal == SIGKILL or is_how_unknown):
         return Ending(outcome=Outcome.OUT_OF_MEMORY, why=memory_evidence)
     how = _describe_exit(exit_code, signal)
     detail = f"{how}: {last_line}" if last_line and signal != SIGKILL else how

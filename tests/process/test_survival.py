@@ -15,14 +15,17 @@ import pytest
 
 from core.events import Moved, StepLogged, WorkerSpawned
 from core.runs import launch
+from core.runs.holders import lock_holder
+from core.runs.identity import read_boot_id
 from core.runs.launch import ensure_supervisor, module_command, supervisor_lives
 from core.runs.queue import release, resume
 from core.runs.requests import ask
-from core.runs.spool import tail
+from core.runs.spool import Spool, tail
 from core.states import Outcome, State
 from core.store.rebuild import differing_tables
 from tests.conftest import wait_until
 from tests.process.conftest import ROOT, Site, run_script, write_recipe
+from tests.process.fake_worker import REFUSED
 
 
 def steps_of(site: Site, run_id: str) -> list[int]:
@@ -67,13 +70,14 @@ def test_a_worker_that_ends_alone_wakes_a_supervisor(site: Site) -> None:
 def test_many_supervisor_kills_lose_nothing_and_run_nothing_twice(site: Site) -> None:
     run_ids = [site.submit(steps=12, step_seconds=0.01, checkpoint_every=4) for _ in range(5)]
     kills = 0
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 80
     while not all(site.run(run_id).state is State.FINISHED for run_id in run_ids):
         assert time.monotonic() < deadline, site.log()
         ensure_supervisor(site.workspace)
-        time.sleep(0.05 + 0.13 * (kills % 6))
+        wait_until(lambda: supervisor_lives(site.workspace), "a supervisor to live")
+        time.sleep(0.04 * (kills % 6))  # from its first line of code to the middle of a pass
         kills += site.kill_supervisors()
-        if kills > 25:
+        if kills > 20:
             time.sleep(1.0)
     assert kills >= 5
     for run_id in run_ids:
@@ -98,17 +102,19 @@ def test_a_second_supervisor_says_that_another_lives(site: Site) -> None:
 
 
 def test_a_waiting_supervisor_takes_over_when_the_first_one_dies(site: Site) -> None:
-    run_id = site.submit(steps=60, step_seconds=0.02)
+    run_id = site.submit_long()
     site.until_step(run_id, 1)
     first = site.supervisor_pids()
     command = module_command("core.supervisor", "--workspace", str(site.workspace.root), "--no-samples")
     second = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT)
-    time.sleep(0.3)
+    wait_until(lambda: len(site.supervisor_pids()) == 2, "the second one to begin")
     os.kill(first[0], signal.SIGKILL)
+    wait_until(lambda: lock_holder(site.workspace.supervisor_lock) == second.pid, "the second one to take over")
+    assert ask(site.workspace, run_id, "stop").ok
     _, log = second.communicate(timeout=30)
     assert second.returncode == 0
     assert f"adopted {run_id}" in log
-    assert site.run(run_id).outcome is Outcome.COMPLETED
+    assert site.run(run_id).outcome is Outcome.STOPPED
 
 
 def test_sigterm_ends_the_supervisor_and_leaves_the_worker(site: Site) -> None:
@@ -121,26 +127,40 @@ def test_sigterm_ends_the_supervisor_and_leaves_the_worker(site: Site) -> None:
     assert len(site.started(run_id)) == 1
 
 
-def test_a_start_that_was_interrupted_is_begun_again_once(site: Site) -> None:
-    """A supervisor that died between its move and the process left a run in `starting` that nobody runs."""
-    from core.runs.spool import Spool
-
+@pytest.mark.parametrize("was_process_made", [False, True])
+def test_a_start_that_was_interrupted_is_begun_again_once(
+    site: Site, was_process_made: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A supervisor that died before it let the worker run has left a run in `starting` that nobody runs."""
     run_id = site.submit(steps=3, held=True)
-    release_seq = 2
     paths = site.workspace.run(run_id)
-    monkey = launch.SUPERVISOR_OPTIONS
-    with pytest.MonkeyPatch.context() as patch:
+    with monkeypatch.context() as patch:
         patch.setattr("core.runs.queue.ensure_supervisor", lambda workspace: False)
         release(site.workspace, run_id)
     with Spool.open(paths.supervisor, 1) as spool:
-        spool.append(Moved(from_state="queued", to_state="starting", journal_seq=release_seq))
+        spool.append(Moved(from_state="queued", to_state="starting", journal_seq=2))
+        if was_process_made:
+            spool.append(WorkerSpawned(pid=os.getpid(), boot_id=read_boot_id(), start_ticks=1))
     assert site.run(run_id).state is State.STARTING
-    assert monkey
     ensure_supervisor(site.workspace)
     assert site.end(run_id).outcome is Outcome.COMPLETED
     assert len(site.started(run_id)) == 1
     spawned = [r for _, r in tail(paths.supervisor, 0).records if isinstance(r.event, WorkerSpawned)]
-    assert len(spawned) == 1
+    assert len(spawned) == 1 + was_process_made
+
+
+def test_a_second_worker_for_an_attempt_steps_back(site: Site) -> None:
+    run_id = site.submit_long()
+    site.until_step(run_id, 1)
+    environment = {**os.environ, "FINETUI_ATTEMPT": "1", "PYTHONPATH": str(ROOT)}
+    command = module_command("tests.process.fake_worker", str(site.workspace.run(run_id).folder))
+    second = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    assert second.returncode == REFUSED
+    ask(site.workspace, run_id, "stop")
+    assert site.end(run_id).outcome is Outcome.STOPPED
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    assert again.returncode == REFUSED
+    assert len(site.started(run_id)) == 1
 
 
 def test_after_a_reboot_live_runs_are_lost_and_the_queue_is_held(site: Site, tmp_path: Path) -> None:
