@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.data.chat import ChatTokenizer
-from core.data.prepare import PreparedEvaluation, PreparedTrain, Source, prepare_evaluation, prepare_train
+from core.data.load import Source
+from core.data.prepare import PreparedEvaluation, PreparedTrain, prepare_evaluation, prepare_train
 from core.errors import DatasetError
 from core.recipe.schema import DataSource, EvaluationSet, Recipe
 

@@ -54,6 +54,7 @@ class AfterStep(TrainerCallback):
         self.reporter = Reporter(context, progress)
         self.outcome: str | None = None
         self.diverged_key = ""
+        self.not_saved = ""
 
     @property
     def _trainer(self) -> Trainer:
@@ -175,11 +176,12 @@ class AfterStep(TrainerCallback):
             published = self._duties.save(self._trainer)
         except WorkspaceError as error:
             progress.best_step, progress.best_value = before
+            self.not_saved = str(error)
             self._context.say(HealthRaised(rule="not_saved", level="error", message=str(error), step=step))
             return str(error)
         seconds = time.monotonic() - began
         self.reporter.save_seconds += seconds
-        self._saved_step = step
+        self._saved_step, self.not_saved = step, ""
         self._context.say(
             CheckpointSaved(
                 step=step,

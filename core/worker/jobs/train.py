@@ -218,6 +218,14 @@ def _ending(steps: AfterStep, trainer: SftTrainer, recipe: Recipe, plan: StepPla
             ),
             totals=totals,
         )
+    if steps.not_saved and steps.outcome in (None, "early_stopped"):
+        return Ending(
+            outcome="crashed",
+            message=f"trained to step {step}, but the last checkpoint is missing: {steps.not_saved}",
+            step=step,
+            advice=("Free some space, then resume: the run goes on from its last checkpoint and ends the same.",),
+            totals=totals,
+        )
     words = {"stopped": "stopped", "paused": "paused", "early_stopped": "stopped early: no further improvement"}
     outcome = steps.outcome or "completed"
     message = f"{words.get(outcome, 'completed')} at step {step} of {plan.max_steps}"
