@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 from core.data.files import Json
 from core.data.template import ChatTemplate, Turns
 from core.errors import DatasetError, ModelError
+from core.text import safe_line
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -77,7 +78,7 @@ class ChatTokenizer:
         try:
             tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
         except Exception as error:  # the tokenizers library raises bare Exception for every bad file
-            raise ModelError(f"{path} can't be read as a tokenizer", why=str(error)) from error
+            raise ModelError(f"{path} can't be read as a tokenizer", why=safe_line(str(error), 300)) from error
         config = {**_read_json(folder / "special_tokens_map.json"), **_read_json(folder / "tokenizer_config.json")}
         return cls(tokenizer, config, _read_template(folder, config), _generation_stops(folder))
 

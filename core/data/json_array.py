@@ -14,10 +14,13 @@ from typing import IO
 
 from core.data.files import Json, RawRow, check_object, open_bytes, parse_object, read_json_lines
 from core.errors import DatasetError
+from core.text import safe_line
 
 CHUNK_BYTES = 1 << 20
+LONGEST_LINE_BYTES = 1 << 28
 SPLIT_NAMES = frozenset({"train", "test", "validation", "valid", "val", "dev", "eval", "data", "rows", "examples"})
 WHITESPACE = " \t\r\n"
+DECODER = json.JSONDecoder()
 
 
 def read_json(path: Path) -> Iterator[RawRow]:
@@ -26,37 +29,43 @@ def read_json(path: Path) -> Iterator[RawRow]:
     Raises:
         DatasetError: it is one object (of splits, or printed over several lines), or broken.
     """
-    first, more = _first_line(path)
-    if first.startswith("["):
+    with open_bytes(path) as handle:
+        is_array = _first_character(handle) == b"["
+    if is_array:
         yield from _read_array(path)
         return
-    value, problem = parse_object(first)
-    if problem is None and value is not None and (more or not _looks_like_splits(value)):
+    first, more = _first_line(path)
+    value, _ = parse_object(first)
+    if value is not None and (more or not _looks_like_splits(value)):
         yield from read_json_lines(path)
-        return
-    if not first:
-        return
-    splits = ", ".join(sorted(value)) if value else ""
-    raise DatasetError(
-        f"{path} is not a list of rows" + (f" but one object with the keys {splits}" if splits else ""),
-        why="finetui reads a JSON array of objects, or one object a line",
-        try_this="write each split to a file of its own",
-    )
+    elif first:
+        splits = safe_line(", ".join(sorted(value)), 200) if value else ""
+        raise DatasetError(
+            f"{path} is not a list of rows" + (f" but one object with the keys {splits}" if splits else ""),
+            why="finetui reads a JSON array of objects, or one object a line",
+            try_this="write each split to a file of its own",
+        )
+
+
+def _first_character(handle: IO[bytes]) -> bytes:
+    """The first byte that is not white space, b"" in an empty file."""
+    while block := handle.read(4096):
+        if stripped := block.lstrip():
+            return stripped[:1]
+    return b""
 
 
 def _first_line(path: Path) -> tuple[str, bool]:
-    """The first line that is not empty, and whether another follows."""
+    """The first line that is not empty, up to a limit, and whether another follows."""
+    first = ""
     with open_bytes(path) as handle:
-        first = ""
-        for raw in handle:
+        while raw := handle.readline(LONGEST_LINE_BYTES):
             stripped = raw.strip()
             if stripped and first:
                 return first, True
             if stripped:
                 first = stripped.decode(errors="replace")
-                if first.startswith("["):
-                    return first[:1], True
-        return first, False
+    return first, False
 
 
 def _looks_like_splits(value: dict[str, Json]) -> bool:
@@ -106,7 +115,7 @@ class _Window:
         """The next JSON value and its text."""
         while True:
             try:
-                value, end = json.JSONDecoder().raw_decode(self.text, self.at)
+                value, end = DECODER.raw_decode(self.text, self.at)
             except (json.JSONDecodeError, RecursionError) as error:
                 if self.ended or isinstance(error, RecursionError) or not _may_be_cut(error, len(self.text)):
                     raise self.broken(error) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.data.chat import ChatTokenizer
@@ -101,9 +101,11 @@ def prepare_train(
             "no row is left to train on", why=_losses(tally), try_this="check data.max_length and data.overlong"
         )
     origins = [(part.path, example) for part in loaded for example in part.examples]
+    # an evaluation set is as large as was asked: its long rows are cut where the training drops them
+    measured = replace(settings, overlong="truncate") if overlong == "drop" else settings
     sets = {
         name: _evaluation(
-            [origins[position] for position in positions], tokenizer, settings, Tally(read=len(positions))
+            [origins[position] for position in positions], tokenizer, measured, Tally(read=len(positions))
         )
         for name, positions in chosen.items()
     }

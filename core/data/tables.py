@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from core.data.files import Json, RawRow, open_bytes
 from core.errors import DatasetError
+from core.text import safe_line
 
 if TYPE_CHECKING:
     import _csv
@@ -45,7 +46,8 @@ def _separated_rows(path: Path, reader: _csv.Reader) -> Iterator[RawRow]:
         raise DatasetError(f"{path}:1: the header can't be read", why=str(error)) from error
     if header and (not all(name.strip() for name in header) or len(set(header)) < len(header)):
         raise DatasetError(
-            f"{path}:1: the header has an empty or a doubled column name", why=f"it reads {', '.join(header)}"
+            f"{path}:1: the header has an empty or a doubled column name",
+            why=f"it reads {safe_line(', '.join(header), 200)}",
         )
     while True:
         line = reader.line_num + 1
@@ -90,4 +92,6 @@ def read_parquet(path: Path) -> Iterator[RawRow]:
                     number += 1
                     yield RawRow(number, row)
     except (pyarrow.ArrowException, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path} is not a sound Parquet file (after row {number})", why=str(error)) from error
+        raise DatasetError(
+            f"{path} is not a sound Parquet file (after row {number})", why=safe_line(str(error), 300)
+        ) from error

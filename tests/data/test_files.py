@@ -206,3 +206,13 @@ def test_the_reported_bad_rows_are_the_damaged_ones(
     assert {row.line - 1 for row in seen if row.error} == set(damaged)
     assert all((row.data is None) == (row.error is not None) for row in seen)
     assert [row.data for row in seen if not row.error] == [row for i, row in enumerate(rows) if i not in damaged]
+
+
+def test_foreign_text_in_errors_can_not_steer_a_terminal(tmp_path: Path) -> None:
+    for name, content in (("a.json", '{"train\\u001b[2J": [], "x": {\n}}'), ("b.json", '{"data": [], "test": []}')):
+        with pytest.raises(DatasetError) as caught:
+            list(read_rows(write(tmp_path, name, content)))
+        assert "\x1b" not in str(caught.value)
+    with pytest.raises(DatasetError) as caught:
+        list(read_rows(write(tmp_path, "c.csv", "a\x1b[2J,a\x1b[2J\n1,2\n")))
+    assert "\x1b" not in str(caught.value)

@@ -296,3 +296,15 @@ def test_packing_fills_sequences_tightly_and_refuses_what_does_not_fit() -> None
     assert plan([6, 5, 4, 3, 2], 10) == [[0, 2], [1, 3, 4]]
     with pytest.raises(ValueError, match="does not fit"):
         plan([11], 10)
+
+
+def test_held_out_sets_keep_their_size_where_training_drops_long_rows(tmp_path: Path, tokenizer: ChatTokenizer) -> None:
+    rows = [{"question": f"{number}?", "answer": "word " * 60} for number in range(10)] + [question(1)]
+    prepared = train(
+        [write(tmp_path / "rows.jsonl", rows), write(tmp_path / "more.jsonl", [question(n) for n in range(20, 40)])],
+        tokenizer,
+        overlong="drop",
+        held_out={"validation": 12},
+    )
+    assert len(prepared.held_out["validation"].examples) == 12
+    assert prepared.report.rows_dropped + prepared.held_out["validation"].report.rows_truncated == 10
