@@ -29,6 +29,9 @@ WORKER_MODULE = "core.worker"
 OOM_SCORE_ADJUSTMENT = 500
 """When the host runs out of memory the kernel shall take the worker, not the login or the supervisor."""
 
+LINGER_FOLDER = Path("/var/lib/systemd/linger")
+"""Holds a file for each user whose service manager outlives the login (`loginctl enable-linger`)."""
+
 _PERSONS_DEVICES = "FINETUI_CUDA_VISIBLE_DEVICES"
 """Carries CUDA_VISIBLE_DEVICES as the person set it through a worker to the supervisor that it may start."""
 
@@ -82,7 +85,7 @@ def scope_prefix(unit: str, environment: Mapping[str, str]) -> list[str]:
     program = shutil.which("systemd-run", path=environment.get("PATH"))
     if not (runtime and user and program):
         return []
-    if not (Path(runtime) / "bus").exists() or not (Path("/var/lib/systemd/linger") / user).exists():
+    if not (Path(runtime) / "bus").exists() or not (LINGER_FOLDER / user).exists():
         return []
     return [program, "--user", "--scope", "--quiet", "--collect", f"--unit={unit}", "--"]
 

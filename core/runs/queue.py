@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from core.errors import RunError, WorkspaceError
 from core.events import Cancelled, Event, Held, Job, QueueMoved, Released, Resumed, RunQueued
 from core.events.lines import Json
-from core.paths import Workspace, make_private_folder
+from core.paths import Workspace
 from core.runs.folder import create_run_folder, new_run_id
 from core.runs.identity import read_boot_id
 from core.runs.journal import decide
@@ -72,7 +72,6 @@ def submit(
         held=held,
         boot_id=read_boot_id(),
     )
-    make_private_folder(workspace.root)
     queued = _make_folder(workspace, template, extra, dump_recipe(resolved))
     wait_until_seen(workspace, decide(workspace, queued)[-1])
     if not held:

@@ -15,6 +15,9 @@ class Decisions:
 
     def __init__(self, workspace: Workspace) -> None:
         self._path = workspace.journal
+        self._begin()
+
+    def _begin(self) -> None:
         self._offset = 0
         self._requests: dict[str, list[RequestMade]] = {}
         self._boot_ids: dict[str, str] = {}
@@ -26,8 +29,11 @@ class Decisions:
         Raises:
             OSError: the journal can't be read.
         """
-        if self._path.exists() and self._path.stat().st_size == self._offset:
+        size = self._path.stat().st_size if self._path.exists() else 0
+        if size == self._offset:
             return False
+        if size < self._offset:  # a person put an older journal in its place
+            self._begin()
         found = tail(self._path, self._offset)
         self._offset = found.offset
         for _, record in found.records:

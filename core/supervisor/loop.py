@@ -7,6 +7,7 @@ ends where this one was going. It must not keep anything in memory alone that a 
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -109,7 +110,7 @@ class Supervisor:
         except (OSError, FinetuiError) as error:
             now = time.monotonic()
             if now >= self._complaints.get(duty, 0.0):
-                logger.warning("%s: %s; trying again", duty, redact(str(error)))
+                logger.warning("%s: %s; trying again", duty, redact(str(error), os.environ))
                 self._complaints[duty] = now + 60.0
             return False
         self._complaints.pop(duty, None)
@@ -173,16 +174,17 @@ class Supervisor:
             exit_code=None if live.exit is None else live.exit.exit_code,
             signal=None if live.exit is None else live.exit.signal,
             memory_evidence=live.memory_evidence,
-            last_line=redact(last_log_line(live.paths)),
+            last_line=last_log_line(live.paths),
         )
+        why = redact(ending.why, os.environ)
         if ending.outcome is not None:
-            self._move(live, State.FINISHED, why=ending.why, outcome=ending.outcome)
+            self._move(live, State.FINISHED, why=why, outcome=ending.outcome)
         elif live.state is State.STOPPING:
-            self._move(live, State.FINISHED, why=ending.why, outcome=Outcome.STOPPED)
+            self._move(live, State.FINISHED, why=why, outcome=Outcome.STOPPED)
         else:
             if live.state is not State.PAUSING:
                 self._move(live, State.PAUSING, why="the worker paused by itself")
-            self._move(live, State.PAUSED, why=ending.why)
+            self._move(live, State.PAUSED, why=why)
         logger.info("%s: %s", live.run_id, ending.outcome or "paused")
         del self._live[live.run_id]
         self._ending.append(live)
@@ -252,7 +254,7 @@ class Supervisor:
             failures = self._failed_starts.get(row.run_id, 0) + 1
             self._failed_starts[row.run_id] = failures
             if failures >= MAX_FAILED_STARTS:
-                self._move(live, State.FINISHED, why=redact(str(error)), outcome=Outcome.COULD_NOT_START)
+                self._move(live, State.FINISHED, why=redact(str(error), os.environ), outcome=Outcome.COULD_NOT_START)
                 del self._live[row.run_id]
             else:
                 self._undo_start(live)
