@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -24,16 +23,16 @@ from core.states import Outcome, State
 from tests.cli.conftest import Finetui, Json
 from tests.process.conftest import Site, write_recipe
 
-LONG: dict[str, int | float] = {"steps": 100_000, "step_seconds": 0.02}
+ENDLESS = 100_000
 HOSTILE = "evil \x1b]52;c;ZXZpbA==\x07 \u202egpj [/INST]"
 
 
 @pytest.fixture
-def kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def kept(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A workspace with a living supervisor whose workers need no torch, and one job that keeps it alive."""
     options = ["--worker-module", "tests.cli.fake_evaluator", "--no-samples"]
     monkeypatch.setattr(launch, "SUPERVISOR_OPTIONS", options)
-    keeper = site.submit(device="none", name="keeper", wakes_supervisor=False, **LONG)
+    keeper = site.submit(device="none", name="keeper", wakes_supervisor=False, steps=ENDLESS, step_seconds=1)
     site.until(keeper, lambda run: run.state is State.RUNNING, "the keeper")
     return site
 
@@ -58,8 +57,10 @@ def test_run_waits_tells_and_prints_the_id(kept: Site, finetui: Finetui) -> None
         assert told in said.stderr
     assert "\x1b" not in said.stderr and "\r" not in said.stderr
     (row,) = [row for row in _objects(finetui("ls", "--json").document) if row["id"] == run_id]
-    expected = {"name": HOSTILE, "kind": "train", "state": "finished", "outcome": "completed", "method": "qlora"}
-    expected |= {"objective": "sft", "step": 10, "max_steps": 10, "eval_loss": 0.25, "best_step": 3}
+    expected: dict[str, Json] = {
+        "name": HOSTILE, "kind": "train", "state": "finished", "outcome": "completed", "method": "qlora",
+        "objective": "sft", "step": 10, "max_steps": 10, "eval_loss": 0.25, "best_step": 3,
+    }  # fmt: skip
     assert {key: row[key] for key in expected} == expected
     keys = "id name kind state outcome method objective model step max_steps loss eval_loss best_step created_at"
     assert list(row) == keys.split()
@@ -102,7 +103,7 @@ def test_show_metrics_plot_and_logs_of_a_run(kept: Site, finetui: Finetui) -> No
 
 
 def test_wishes_of_a_living_run(kept: Site, finetui: Finetui) -> None:
-    run_id = kept.submit(name="wished", **LONG)
+    run_id = kept.submit(name="wished", steps=ENDLESS, step_seconds=0.05)
     kept.until_step(run_id, 5)
     saved = finetui("save", "wished")
     assert saved.status == 0 and saved.stdout.startswith(f"{run_id}@")
@@ -113,7 +114,7 @@ def test_wishes_of_a_living_run(kept: Site, finetui: Finetui) -> None:
     assert kept.end(run_id).state is State.PAUSED
     assert finetui("resume", run_id).status == 0
     step = int(paused.stdout.partition("@")[2])
-    assert cast(int, kept.until_step(run_id, step + 3).attempt) == 2
+    assert kept.until_step(run_id, step + 3).attempt == 2
     assert finetui("stop", run_id).status == 0
     assert kept.end(run_id).outcome is Outcome.STOPPED
     again = finetui("stop", run_id)
@@ -121,7 +122,7 @@ def test_wishes_of_a_living_run(kept: Site, finetui: Finetui) -> None:
 
 
 def test_the_queue_is_listed_in_order_and_changed(kept: Site, finetui: Finetui) -> None:
-    busy = kept.submit(name="busy", **LONG)
+    busy = kept.submit(name="busy", steps=ENDLESS, step_seconds=0.05)
     kept.until(busy, lambda run: run.state is State.RUNNING, "running")
     one, two = (finetui("run", _recipe(kept), "--name", name).stdout.strip() for name in ("one", "two"))
     held = finetui("run", _recipe(kept), "--hold").stdout.strip()
@@ -169,7 +170,7 @@ def test_a_failed_run_is_no_success(kept: Site, finetui: Finetui) -> None:
 
 
 def test_control_c_leaves_the_run_running(kept: Site, workspace: Workspace) -> None:
-    busy = kept.submit(name="busy", **LONG)
+    busy = kept.submit(name="busy", steps=ENDLESS, step_seconds=0.05)
     kept.until(busy, lambda run: run.state is State.RUNNING, "running")
     command = [sys.executable, "-P", "-m", "tui.entry", "--workspace", str(workspace.root)]
     process = subprocess.Popen(
@@ -239,7 +240,7 @@ def test_labels_and_names(kept: Site, finetui: Finetui) -> None:
 def test_upkeep_of_a_sound_workspace(kept: Site, finetui: Finetui) -> None:
     kept.end(kept.submit(steps=3))
     report = _object(finetui("fsck", "--json").document)
-    assert (report["runs"], report["checkpoints"]) == (2, 2)
+    assert report["runs"] == 2 and cast(int, report["checkpoints"]) >= 1
     levels = {row["level"] for row in _objects(finetui("doctor", "--json").document)}
     assert levels <= {"ok", "warning", "error"} and "ok" in levels
 
