@@ -17,6 +17,7 @@ from core.cli.shapes import weights_id
 from core.cli.targets import resolve_targets
 from core.errors import TrainingError
 from core.paths import Workspace
+from core.states import Outcome
 from core.store.reader import open_reader
 
 RECIPE = "starter-qlora.yaml"
@@ -39,6 +40,8 @@ def demo(arguments: argparse.Namespace) -> int:
     if status := wait(workspace, run_id):
         return status
     with open_reader(workspace) as reader:
+        if reader.run(run_id).outcome is not Outcome.COMPLETED:
+            raise TrainingError("the demo's run did not complete", try_this=f"finetui resume {run_id} --wait")
         best = resolve_targets(reader, f"{run_id}@best")[0]
     base = f"{run_id}@base"
     output.narrate("evaluating the base model and the best checkpoint on the test set")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from core.cli import output
 from core.cli.command import Command, non_negative
 from core.cli.log_lines import LineReader
-from core.cli.reading import find_run, open_store, workspace_of
+from core.cli.reading import catch_up, find_run, open_store, workspace_of
 from core.errors import RunError
 from core.states import State
 from core.store.reader import open_reader
@@ -53,8 +53,10 @@ def _last(lines: Iterator[str], count: int | None) -> Iterator[str]:
 
 
 def _follow(arguments: argparse.Namespace, run_id: str, lines: LineReader) -> int:
+    workspace = workspace_of(arguments)
     while True:
-        with open_reader(workspace_of(arguments)) as reader:
+        catch_up(workspace)  # where no supervisor lives, nobody else would see that the run has ended
+        with open_reader(workspace) as reader:
             ended = reader.run(run_id).state in (State.FINISHED, State.PAUSED)
         for line in lines.read(to_the_end=ended):
             output.print_text(line, flush=True)

@@ -52,7 +52,7 @@ class Teller:
         self._evaluated_runs = dict.fromkeys([run_id, *(target.partition("@")[0] for target in targets)])
         self._began = time.monotonic()
         self._said_at = 0.0
-        self._said = ""
+        self._said: tuple[int | None, str | None] = (None, None)
         self._state: str | None = None
         self._told: set[str] = set(self._milestones())  # an earlier attempt's are no news
 
@@ -66,9 +66,10 @@ class Teller:
                 self._line(f"  {milestone}")
         now = time.monotonic()
         wanted = _LIVE_SECONDS if output.narration_is_live() else _QUIET_SECONDS
-        if run.step is None or steps_text(run) == self._said or now - self._said_at < wanted:
+        news = (run.step, run.phase)
+        if run.state != State.RUNNING or news == self._said or now - self._said_at < wanted:
             return
-        self._said, self._said_at = steps_text(run), now
+        self._said, self._said_at = news, now
         text = _progress_text(run, now - self._began)
         if output.narration_is_live():
             output.narrate_over(text)
@@ -109,7 +110,11 @@ class Teller:
 
 
 def _progress_text(run: RunRow, waited_seconds: float) -> str:
-    parts = [f"step {steps_text(run)}", f"loss {format_value(run.loss)}"]
+    parts: list[str] = []
+    if run.step is not None:
+        parts += [f"step {steps_text(run)}", f"loss {format_value(run.loss)}"]
     if run.eval_loss is not None:
         parts.append(f"eval loss {format_value(run.eval_loss)}")
+    if run.phase is not None and run.phase != "training":
+        parts.append(run.phase)
     return "  ".join([*parts, format_duration(waited_seconds)])

@@ -143,6 +143,17 @@ def test_the_queue_is_listed_in_order_and_changed(kept: Site, finetui: Finetui) 
     assert refused.status == 1 and "can't be held" in refused.stderr
 
 
+def test_logs_follow_until_the_end(kept: Site, finetui: Finetui) -> None:
+    run_id = kept.submit(steps=30, step_seconds=0.1, name="talking")
+    log = kept.workspace.run(run_id).log
+    kept.until_step(run_id, 1)
+    with log.open("ab") as file:
+        file.write(b"first\nsecond without an end")
+    said = finetui("logs", run_id, "-f", "--tail", "1")
+    assert said.status == 0 and said.stdout.splitlines()[-2:] == ["first", "second without an end"]
+    assert kept.run(run_id).outcome is Outcome.COMPLETED
+
+
 def test_eval_prints_figures_per_target(kept: Site, finetui: Finetui) -> None:
     run_id = finetui("run", _recipe(kept), "--wait").stdout.strip()
     said = finetui("eval", f"{run_id}@base", run_id, f"{run_id}@10", "--on", "test", "--json")
@@ -167,6 +178,15 @@ def test_a_failed_run_is_no_success(kept: Site, finetui: Finetui) -> None:
     assert kept.end(failing).outcome is Outcome.CRASHED
     row = _object(finetui("show", failing, "--json").document)
     assert row["outcome"] == "crashed" and row["message"]
+
+
+def test_demo_prints_both_figures_and_the_path(kept: Site, finetui: Finetui) -> None:
+    said = finetui("demo")
+    assert said.status == 0, said.stderr
+    (run_id,) = [row["id"] for row in _objects(finetui("ls", "--limit", "1", "--json").document)]
+    figures, path = said.stdout.splitlines()
+    assert figures == "exact match: base 2.0 % → tuned 90.0 %"
+    assert path == f"runs/{run_id}/checkpoints/step-000003" and (kept.workspace.root / path).is_dir()
 
 
 def test_control_c_leaves_the_run_running(kept: Site, workspace: Workspace) -> None:
