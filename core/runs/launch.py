@@ -24,6 +24,7 @@ from core.paths import RunPaths, Workspace, make_private_folder
 from core.runs.holders import lock_holder
 from core.runs.identity import ProcessIdentity, identify
 from core.runs.redact import child_environment
+from core.runs.spool import last_line
 
 WORKER_MODULE = "core.worker"
 OOM_SCORE_ADJUSTMENT = 500
@@ -40,7 +41,10 @@ SUPERVISOR_OPTIONS: list[str] = []
 
 _started: dict[Path, subprocess.Popen[bytes]] = {}
 """The last supervisor that this process started for each workspace: to be reaped, and waited for while it starts."""
+_failed: dict[Path, int] = {}
+"""How many supervisors in a row ended with an error, by workspace: one that can't live is not started for ever."""
 _START_TIMEOUT_SECONDS = 5.0
+MAX_FAILED_SUPERVISORS = 3
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
@@ -190,11 +194,13 @@ def ensure_supervisor(workspace: Workspace) -> bool:
     at once.
 
     Raises:
-        LaunchError: no process could be made, or its log can't be written.
+        LaunchError: no process could be made, its log can't be written, or the last three ended with an error.
     """
     root = workspace.root.resolve()
     if supervisor_lives(workspace) or _is_about_to_live(workspace, root):
+        _failed.pop(root, None)
         return False
+    _refuse_endless_failure(workspace, root)
     environment = base_environment()
     prefix = scope_prefix(f"finetui-supervisor-{secrets.token_hex(4)}", environment)
     command = module_command("core.supervisor", "--workspace", str(root), *SUPERVISOR_OPTIONS)
@@ -239,6 +245,20 @@ def _is_about_to_live(workspace: Workspace, root: Path) -> bool:
             return True
         time.sleep(0.01)
     return False
+
+
+def _refuse_endless_failure(workspace: Workspace, root: Path) -> None:
+    last = _started.pop(root, None)
+    if last is None or (last.poll() or 0) <= 0:  # still running, ended well, or killed from outside
+        return
+    _failed[root] = _failed.get(root, 0) + 1
+    if _failed[root] >= MAX_FAILED_SUPERVISORS:
+        del _failed[root]
+        raise LaunchError(
+            "the supervisor ends as soon as it is started",
+            why=last_line(workspace.supervisor_log),
+            try_this=f"{workspace.supervisor_log} says more",
+        )
 
 
 def start_sampler(workspace: Workspace, pid: int | None, period_seconds: float) -> subprocess.Popen[bytes] | None:

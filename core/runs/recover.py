@@ -125,15 +125,3 @@ def _describe_exit(exit_code: int | None, signal: int | None) -> str:
     if exit_code is None:
         return "the worker's process disappeared"
     return f"the worker ended with status {exit_code} and no last word"
-
-
-def last_log_line(paths: RunPaths, max_characters: int = 300) -> str:
-    """The last line of the worker's log that is not blank, cut; empty where there is none."""
-    try:
-        with paths.log.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - 8192))
-            lines = file.read().decode("utf-8", "replace").replace("\r", "\n").split("\n")
-    except OSError:
-        return ""
-    return next((line.strip()[:max_characters] for line in reversed(lines) if line.strip()), "")

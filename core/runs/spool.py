@@ -147,6 +147,18 @@ def read_from(path: Path, offset: int) -> bytes:
         return b""
 
 
+def last_line(path: Path, max_characters: int = 300) -> str:
+    """The last line of a log that is not blank, cut; empty where there is none. A bare carriage return ends a line."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 8192))
+            lines = file.read().decode("utf-8", "replace").replace("\r", "\n").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip()[:max_characters] for line in reversed(lines) if line.strip()), "")
+
+
 def _find_end(descriptor: int) -> tuple[int, int]:
     """Where the last whole line ends, and the number of the last valid line; reads backwards by growing blocks."""
     size = os.fstat(descriptor).st_size

@@ -18,8 +18,9 @@ from core.locks import FileLock
 from core.paths import Workspace
 from core.runs.holders import lock_holder
 from core.runs.identity import read_boot_id
-from core.runs.recover import judge, last_log_line, last_spawned, worker_lives
+from core.runs.recover import judge, last_spawned, worker_lives
 from core.runs.redact import redact
+from core.runs.spool import last_line
 from core.states import Outcome, State
 from core.store.rows import RunRow
 from core.supervisor.decisions import Decisions
@@ -32,7 +33,7 @@ from core.supervisor.view import StoreView
 from core.supervisor.watch import LiveRun
 
 logger = logging.getLogger("finetui.supervisor")
-RETRY_START_SECONDS = 5.0
+RETRY_START_SECONDS = 2.0
 MAX_FAILED_STARTS = 3
 _BEFORE_STOPPING = frozenset({State.STARTING, State.RUNNING, State.PAUSING})
 _BEFORE_PAUSING = frozenset({State.STARTING, State.RUNNING})
@@ -174,7 +175,7 @@ class Supervisor:
             exit_code=None if live.exit is None else live.exit.exit_code,
             signal=None if live.exit is None else live.exit.signal,
             memory_evidence=live.memory_evidence,
-            last_line=last_log_line(live.paths),
+            last_line=last_line(live.paths.log),
         )
         why = redact(ending.why, os.environ)
         if ending.outcome is not None:

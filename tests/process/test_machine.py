@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import LaunchError
 from core.events import HardwareSampled, Moved
 from core.runs import launch
-from core.runs.queue import cancel
+from core.runs.queue import cancel, release
 from core.runs.requests import ask
 from core.runs.spool import tail
 from core.states import Outcome, State
@@ -61,8 +62,6 @@ def test_a_start_that_keeps_failing_ends_as_could_not_start_and_the_queue_goes_o
     first = site.submit(steps=2, held=True)
     site.workspace.run(first).log.symlink_to(tmp_path / "elsewhere")
     site.workspace.settings.write_text("gpu: 0\n")
-    from core.runs.queue import release
-
     release(site.workspace, first)
     second = site.submit(steps=2)
     assert site.end(second).outcome is Outcome.COMPLETED
@@ -122,3 +121,12 @@ def test_an_idle_pass_is_cheap(site: Site) -> None:
     share = (cpu_seconds() - before) / (time.monotonic() - began)
     ask(site.workspace, run_id, "stop")
     assert share < 0.03
+
+
+def test_a_supervisor_that_cannot_live_is_not_started_for_ever(site: Site) -> None:
+    launch.SUPERVISOR_OPTIONS.append("--no-such-option")
+    run_id = site.submit(steps=1)
+    with pytest.raises(LaunchError, match="ends as soon as it is started"):
+        site.end(run_id)
+    launch.SUPERVISOR_OPTIONS.pop()
+    assert site.end(run_id).outcome is Outcome.COMPLETED

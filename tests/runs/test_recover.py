@@ -10,8 +10,8 @@ from core.events import Event, Finished, Job, Moved, RunQueued, Started, WorkerS
 from core.paths import RunPaths, Workspace
 from core.runs.folder import create_run_folder
 from core.runs.identity import ProcessIdentity
-from core.runs.recover import Ending, attempt_facts, judge, last_log_line, last_spawned
-from core.runs.spool import Spool
+from core.runs.recover import Ending, attempt_facts, judge, last_spawned
+from core.runs.spool import Spool, last_line
 from core.states import Outcome
 
 
@@ -84,6 +84,6 @@ def test_the_process_of_a_start_is_the_one_named_since_its_last_move(paths: RunP
 
 
 def test_the_last_line_of_a_log_is_found_in_any_noise(paths: RunPaths) -> None:
-    assert last_log_line(paths) == ""
+    assert last_line(paths.log) == ""
     paths.log.write_bytes(b"x" * 100_000 + b"\n 10%\r 20%\r last \xff\n\n  \n")
-    assert last_log_line(paths) == "last \ufffd"
+    assert last_line(paths.log) == "last \ufffd"
