@@ -1,7 +1,8 @@
 """Which run folders need a look at this poll: ten thousand finished ones must cost nothing.
 
-A run that is not finished is looked at each time, a finished one for a minute longer (a worker's last lines), all of
-them once at the start. New folders are found by the mtime of `runs/`. This module must not read line files.
+A run that is not finished is looked at each time, a finished one for a minute longer (a worker's last lines). At the
+start it is the newest ones, or all in a sweep: a supervisor's first look, or after a kill. New folders are found by the
+mtime of `runs/`. This module must not read line files.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from core.paths import RUN_ID, RunPaths, Workspace
 from core.store.streams import size_of
 
 LINGER_SECONDS = 60.0
+NEWEST = 100
 LIST_EVERY_SECONDS = 10.0
 _YOUNG_SECONDS = 3.0  # within its granularity the mtime of a folder may not show a later change
 
@@ -22,10 +24,11 @@ _YOUNG_SECONDS = 3.0  # within its granularity the mtime of a folder may not sho
 class Discovery:
     """What one ingester remembers of the runs folder between polls."""
 
-    def __init__(self, connection: sqlite3.Connection, workspace: Workspace) -> None:
+    def __init__(self, connection: sqlite3.Connection, workspace: Workspace, *, sweep: bool) -> None:
         self._connection = connection
         self._workspace = workspace
-        self._sweep_due = True
+        self.is_sweep_due = sweep
+        self._is_first = True
         self._watched_until: dict[str, float] = {}
         self._folders: frozenset[str] = frozenset()
         self._listed_at = float("-inf")
@@ -33,15 +36,19 @@ class Discovery:
 
     def sweep(self) -> None:
         """Look at every run at the next poll."""
-        self._sweep_due = True
+        self.is_sweep_due = True
         self._listed_mtime_ns = -1
 
     def watched(self) -> list[str]:
         """The runs in the database whose files may have grown, by id."""
-        if self._sweep_due:
-            self._sweep_due = False
-            return [row[0] for row in self._connection.execute("SELECT run_id FROM runs ORDER BY run_id")]
         now = time.monotonic()
+        if self._is_first:
+            self._is_first = False
+            newest = f"SELECT run_id FROM runs ORDER BY created_at DESC, run_id DESC LIMIT {NEWEST}"
+            self._watched_until.update((row[0], now + LINGER_SECONDS) for row in self._connection.execute(newest))
+        if self.is_sweep_due:
+            self.is_sweep_due = False
+            return [row[0] for row in self._connection.execute("SELECT run_id FROM runs ORDER BY run_id")]
         rows = self._connection.execute("SELECT run_id FROM runs WHERE state <> 'finished'")
         for (run_id,) in rows:
             self._watched_until[run_id] = now + LINGER_SECONDS

@@ -27,17 +27,14 @@ class EnvironmentFiles:
         """Read every watched file again, after a transaction was rolled back."""
         self._signatures = dict.fromkeys(self._signatures, (0, 0))
 
-    def is_watched(self, run_id: str) -> bool:
-        """Whether the run said something while this process looked."""
-        return run_id in self._signatures
+    def watch(self, run_id: str) -> None:
+        """The run said something: its file is looked at from now on."""
+        self._signatures.setdefault(run_id, (0, 0))
 
-    def needs_reading(self, run_id: str, path: Path, *, had_events: bool) -> bool:
-        """Whether the file is new or has changed since it was read."""
-        if not had_events and run_id not in self._signatures:
-            return False
-        signature = _signature(path)
-        known = self._signatures.setdefault(run_id, (0, 0))
-        return signature not in ((0, 0), known)
+    def has_changed(self, run_id: str, path: Path) -> bool:
+        """Whether the file of a watched run is new or has changed since it was read."""
+        known = self._signatures.get(run_id)
+        return known is not None and _signature(path) not in ((0, 0), known)
 
     def read(self, run_id: str, run_key: int, path: Path) -> None:
         """Store the file inside the caller's transaction; one that is not (yet) JSON is left for the next poll."""

@@ -6,17 +6,30 @@ kill at any point repeats or loses nothing. This module must not write a line fi
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 
 from core.locks import FileLock
-from core.paths import Workspace
+from core.paths import RunPaths, Workspace
 from core.store.failures import translated
 from core.store.machine_fold import apply_machine_record
 from core.store.schema import FROM_EVENTS, FROM_MACHINE, FROM_PEOPLE
 from core.store.state_ingest import Tally, ingest_states
-from core.store.streams import EVENTS, MACHINE, ReplacedError, read_chunk, size_of
+from core.store.streams import (
+    BEHIND,
+    CHUNK_BYTES,
+    EVENTS,
+    MACHINE,
+    Chunk,
+    Position,
+    ReplacedError,
+    read_chunk,
+    size_of,
+)
 from core.store.worker_fold import WorkerFold
 from core.store.writer import Writer, open_writer
+
+_BYTES_PER_RUN = 4096  # what a run costs beyond its lines, so that a transaction stays short over many small runs
 
 __all__ = ["IngestReport", "Writer", "ingest", "ingest_once", "open_writer"]
 
@@ -40,7 +53,7 @@ def ingest_once(workspace: Workspace) -> bool:
     lock = FileLock(workspace.ingest_lock)
     if not lock.try_acquire():
         return False
-    with lock, open_writer(workspace) as writer:
+    with lock, open_writer(workspace, sweep=False) as writer:
         ingest(writer, workspace)
     return True
 
@@ -60,97 +73,102 @@ def ingest(writer: Writer, workspace: Workspace) -> IngestReport:
             _forget_everything(writer)
             tally = Tally()
             looked_at = ingest_states(writer, workspace, tally)
-        for run_id in looked_at:
-            _ingest_run(writer, workspace, run_id, tally)
+        _ingest_runs(writer, workspace, looked_at, tally)
     return IngestReport(
         lines=tally.lines, runs_changed=frozenset(tally.runs), damaged_lines=tally.damaged, refused_lines=tally.refused
     )
 
 
-def _ingest_run(writer: Writer, workspace: Workspace, run_id: str, tally: Tally) -> None:
+def _ingest_runs(writer: Writer, workspace: Workspace, run_ids: list[str], tally: Tally) -> None:
+    """Read what workers and the machine said, some megabytes to a transaction, over as many runs as that takes."""
+    waiting = deque(run_id for run_id in run_ids if _has_news(writer, workspace, run_id))
+    while waiting:
+        with writer.transaction():
+            budget = CHUNK_BYTES
+            while waiting and budget > 0:
+                used = _ingest_part(writer, workspace, waiting[0], tally)
+                budget -= used + _BYTES_PER_RUN
+                if used == 0 or not _has_news(writer, workspace, waiting[0], is_again=True):
+                    waiting.popleft()
+    if writer.positions.get("", BEHIND).offset:
+        with writer.transaction():
+            writer.positions.put(Position(run_id="", stream=BEHIND))
+
+
+def _has_news(writer: Writer, workspace: Workspace, run_id: str, *, is_again: bool = False) -> bool:
     paths = workspace.run(run_id)
-    machine_grew = size_of(paths.supervisor) != writer.positions.get(run_id, MACHINE).offset
-    events_grew = size_of(paths.events) != writer.positions.get(run_id, EVENTS).offset
-    if not (machine_grew or events_grew or writer.environments.is_watched(run_id)):
-        return
+    return (
+        size_of(paths.events) != writer.positions.get(run_id, EVENTS).offset
+        or size_of(paths.supervisor) != writer.positions.get(run_id, MACHINE).offset
+        or (not is_again and writer.environments.has_changed(run_id, paths.environment))
+    )
+
+
+def _ingest_part(writer: Writer, workspace: Workspace, run_id: str, tally: Tally) -> int:
+    """Read at most a chunk of each of a run's streams; returns how many bytes that was."""
     row = writer.connection.execute("SELECT run_key FROM runs WHERE run_id = ?", (run_id,)).fetchone()
     if row is None:
-        return
-    run_key = int(row[0])
-    lines_before = tally.lines
-    if machine_grew:
-        _ingest_machine(writer, workspace, run_id, run_key, tally)
-    if events_grew:
-        try:
-            _ingest_events(writer, workspace, run_id, run_key, tally)
-        except ReplacedError:
-            _forget_events(writer, run_id, run_key)
-            _ingest_events(writer, workspace, run_id, run_key, tally)
-    if writer.environments.needs_reading(run_id, paths.environment, had_events=events_grew):
-        with writer.transaction():
-            writer.environments.read(run_id, run_key, paths.environment)
+        return 0
+    paths, run_key = workspace.run(run_id), int(row[0])
+    used = _ingest_machine(writer, paths, run_key, tally)
+    from_events = _ingest_events(writer, paths, run_key, tally)
+    if from_events:
+        writer.environments.watch(run_id)
+    if writer.environments.has_changed(run_id, paths.environment):
+        writer.environments.read(run_id, run_key, paths.environment)
         tally.runs.add(run_id)
-    if tally.lines != lines_before:
+    if used or from_events:
         tally.runs.add(run_id)
+    return used + from_events
 
 
-def _ingest_machine(writer: Writer, workspace: Workspace, run_id: str, run_key: int, tally: Tally) -> None:
-    path = workspace.run(run_id).supervisor
-    position = writer.positions.get(run_id, MACHINE)
-    while True:
-        try:
-            chunk = read_chunk(path, position)
-        except ReplacedError:
-            # the moves of the same file were read whole just now: the next poll sees the new file from its beginning
-            return
-        if chunk.position == position:
-            return
-        with writer.transaction():
-            refused = sum(not apply_machine_record(writer.connection, run_key, record) for record in chunk.records)
-            _count(tally, chunk.lines, chunk.position.damaged_lines - position.damaged_lines, refused)
-            position = replace(chunk.position, refused_lines=position.refused_lines + refused)
-            writer.positions.put(position)
-        if chunk.is_last:
-            return
+def _ingest_machine(writer: Writer, paths: RunPaths, run_key: int, tally: Tally) -> int:
+    position = writer.positions.get(paths.run_id, MACHINE)
+    try:
+        chunk = read_chunk(paths.supervisor, position)
+    except ReplacedError:
+        return 0  # the moves of the same file notice that too, at the next poll, and begin again
+    if chunk.position == position:
+        return 0
+    refused = sum(not apply_machine_record(writer.connection, run_key, record) for record in chunk.records)
+    return _step_on(writer, position, chunk, refused, tally)
 
 
-def _ingest_events(writer: Writer, workspace: Workspace, run_id: str, run_key: int, tally: Tally) -> None:
-    path = workspace.run(run_id).events
-    position = writer.positions.get(run_id, EVENTS)
-    while True:
-        chunk = read_chunk(path, position)
-        if chunk.position == position:
-            return
-        with writer.transaction():
-            fold = WorkerFold(writer.connection, run_key, run_id, writer.keys)
-            for record in chunk.records:
-                fold.apply(record)
-            fold.flush()
-            _count(tally, chunk.lines, chunk.position.damaged_lines - position.damaged_lines, fold.refused)
-            position = replace(chunk.position, refused_lines=position.refused_lines + fold.refused)
-            writer.positions.put(position)
-        if chunk.is_last:
-            return
+def _ingest_events(writer: Writer, paths: RunPaths, run_key: int, tally: Tally) -> int:
+    position = writer.positions.get(paths.run_id, EVENTS)
+    try:
+        chunk = read_chunk(paths.events, position)
+    except ReplacedError:
+        _forget_events(writer, paths.run_id, run_key)
+        position = Position(run_id=paths.run_id, stream=EVENTS)
+        chunk = read_chunk(paths.events, position)
+    if chunk.position == position:
+        return 0
+    fold = WorkerFold(writer.connection, run_key, paths.run_id, writer.keys)
+    for record in chunk.records:
+        fold.apply(record)
+    fold.flush()
+    return _step_on(writer, position, chunk, fold.refused, tally)
 
 
-def _count(tally: Tally, lines: int, damaged: int, refused: int) -> None:
-    tally.lines += lines
-    tally.damaged += damaged
+def _step_on(writer: Writer, before: Position, chunk: Chunk, refused: int, tally: Tally) -> int:
+    tally.lines += chunk.lines
+    tally.damaged += chunk.position.damaged_lines - before.damaged_lines
     tally.refused += refused
+    writer.positions.put(replace(chunk.position, refused_lines=before.refused_lines + refused))
+    return chunk.position.offset - before.offset
 
 
 def _forget_events(writer: Writer, run_id: str, run_key: int) -> None:
     """Drop what a replaced events.jsonl said: after a power cut a database can be ahead of an unsynced file."""
-    with writer.transaction():
-        for table in FROM_EVENTS:
-            writer.connection.execute(f"DELETE FROM {table} WHERE run_key = ?", (run_key,))
-        writer.connection.execute("DELETE FROM ingested_streams WHERE run_id = ? AND stream = ?", (run_id, EVENTS))
-    writer.positions.reload()
+    for table in FROM_EVENTS:
+        writer.connection.execute(f"DELETE FROM {table} WHERE run_key = ?", (run_key,))
+    writer.positions.put(Position(run_id=run_id, stream=EVENTS))
 
 
 def _forget_everything(writer: Writer) -> None:
     with writer.transaction():
         for table in (*FROM_EVENTS, *FROM_MACHINE, *FROM_PEOPLE, "runs", "recipes", "removed_runs", "ingested_streams"):
             writer.connection.execute(f"DELETE FROM {table}")
-    writer.positions.reload()
+    writer.positions.forget()
     writer.discovery.sweep()

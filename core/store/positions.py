@@ -9,6 +9,9 @@ import sqlite3
 
 from core.store.streams import Position
 
+_SELECT = """SELECT run_id, stream, offset, last_seq, tail_bytes, tail_crc, damaged_lines, refused_lines
+             FROM ingested_streams"""
+
 
 class Positions:
     """Positions by (run id, stream); the journal's run id is empty."""
@@ -16,25 +19,30 @@ class Positions:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._known: dict[tuple[str, str], Position] = {}
-        self.reload()
+        self._are_all_known = False
 
-    def reload(self) -> None:
-        """Read all positions from the database, after a transaction was rolled back or rows were deleted."""
-        rows = self._connection.execute(
-            """SELECT run_id, stream, offset, last_seq, tail_bytes, tail_crc, damaged_lines, refused_lines
-               FROM ingested_streams"""
-        )
-        self._known = {
-            (row[0], row[1]): Position(
-                run_id=row[0], stream=row[1], offset=row[2], last_seq=row[3], tail_bytes=row[4], tail_crc=row[5],
-                damaged_lines=row[6], refused_lines=row[7],
-            )
-            for row in rows
-        }  # fmt: skip
+    def load_all(self) -> None:
+        """Read every position by one query, where every run is about to be looked at."""
+        self._known = {(row[0], row[1]): _position(row) for row in self._connection.execute(_SELECT)}
+        self._are_all_known = True
+
+    def forget(self) -> None:
+        """Read positions anew from now on: a transaction was rolled back, or rows were deleted."""
+        self._known.clear()
+        self._are_all_known = False
 
     def get(self, run_id: str, stream: str) -> Position:
         """Where the stream was left; its beginning where it was never read."""
-        return self._known.get((run_id, stream)) or Position(run_id=run_id, stream=stream)
+        known = self._known.get((run_id, stream))
+        if known is None:
+            row = None
+            if not self._are_all_known:
+                row = self._connection.execute(
+                    f"{_SELECT} WHERE run_id = ? AND stream = ?", (run_id, stream)
+                ).fetchone()
+            known = Position(run_id=run_id, stream=stream) if row is None else _position(row)
+            self._known[run_id, stream] = known
+        return known
 
     def put(self, position: Position) -> None:
         """Write a position inside the caller's transaction."""
@@ -56,6 +64,15 @@ class Positions:
         for key in [key for key in self._known if key[0] == run_id]:
             del self._known[key]
 
-    def damaged_lines(self) -> int:
-        """Damaged lines over all streams, ever."""
-        return sum(position.damaged_lines for position in self._known.values())
+
+def _position(row: tuple[str, str, int, int, int, int, int, int]) -> Position:
+    return Position(
+        run_id=row[0],
+        stream=row[1],
+        offset=row[2],
+        last_seq=row[3],
+        tail_bytes=row[4],
+        tail_crc=row[5],
+        damaged_lines=row[6],
+        refused_lines=row[7],
+    )

@@ -14,7 +14,7 @@ from core.events import Job, Moved, Record, Removed, Resumed, RunQueued
 from core.paths import RUN_ID, Workspace
 from core.store.discovery import job_to_import
 from core.store.state_fold import Refused, StateFold
-from core.store.streams import JOURNAL, MOVES, Chunk, Position, read_chunk, size_of
+from core.store.streams import BEHIND, JOURNAL, MOVES, Chunk, Position, read_chunk, size_of
 from core.store.writer import Writer
 
 
@@ -50,6 +50,8 @@ def ingest_states(writer: Writer, workspace: Workspace, tally: Tally) -> list[st
     folders = set(writer.discovery.unknown_folders()) - set(queued)
     jobs = [job for run_id in sorted(folders) if (job := job_to_import(workspace.run(run_id))) is not None]
     new = [*queued, *resumed, *(job.queued.run_id for job in jobs)]
+    if writer.discovery.is_sweep_due:
+        writer.positions.load_all()
     looked_at = list(dict.fromkeys([*writer.discovery.watched(), *filter(_is_run_id, new)]))
     moves = [found for run_id in looked_at if (found := _read_moves(writer, workspace, run_id, tally)) is not None]
     if moves or jobs or journal.position != known:
@@ -173,6 +175,7 @@ def _is_imported(writer: Writer, run_id: str) -> bool:
 
 
 def _put_positions(writer: Writer, journal: Position, moves: list[PendingMoves], refused: dict[str, int]) -> None:
+    writer.positions.put(Position(run_id="", stream=BEHIND, offset=1))
     writer.positions.put(replace(journal, refused_lines=journal.refused_lines + refused.get("", 0)))
     for pending in moves:
         known = writer.connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (pending.run_id,)).fetchone()

@@ -19,6 +19,8 @@ CHUNK_BYTES = 4 * 1024 * 1024
 _MOVED = b'"type":"Moved"'  # inside a JSON string the quotes would be escaped, so nobody's text can contain this
 
 JOURNAL, MOVES, MACHINE, EVENTS = "journal", "moves", "machine", "events"
+BEHIND = "behind"
+"""Not a file: its offset is 1 while states were folded and the runs' other lines may not have been read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,7 +73,6 @@ class WorkerFold:
         self._summaries = Summaries(connection, run_key)
         self._points: list[tuple[int, int, int, float | None, int]] = []
         self._axes: list[tuple[int, int, float, float | None, int | None, float | None]] = []
-        self.has_new_attempt = False
         self.refused = 0
         connection.execute("INSERT INTO progress (run_key) VALUES (?) ON CONFLICT (run_key) DO NOTHING", (run_key,))
         self._apply: dict[type[Event], Callable[[Record], None]] = {
@@ -152,7 +151,6 @@ class WorkerFold:
             self._run_key, record.attempt, record.ts, event.pid, event.boot_id, event.start_ticks, event.device,
             event.resumed_from_step,
         )  # fmt: skip
-        self.has_new_attempt = True
         self._upsert(
             "worker_starts", "run_key, attempt, at, pid, boot_id, start_ticks, device, resumed_from_step", 2, row
         )

@@ -18,18 +18,22 @@ from core.store.environment import EnvironmentFiles
 from core.store.failures import translated
 from core.store.policy import JournalPolicy
 from core.store.positions import Positions
+from core.store.streams import BEHIND
 from core.store.worker_fold import MetricKeys
 
 
 class Writer:
     """The one writing connection with what it remembers between polls; the caller holds the ingest lock."""
 
-    def __init__(self, connection: sqlite3.Connection, workspace: Workspace, policy: JournalPolicy) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, workspace: Workspace, policy: JournalPolicy, *, sweep: bool = True
+    ) -> None:
         self.connection = connection
         self.workspace = workspace
         self.policy = policy
         self.positions = Positions(connection)
-        self.discovery = Discovery(connection, workspace)
+        is_behind = self.positions.get("", BEHIND).offset == 1
+        self.discovery = Discovery(connection, workspace, sweep=sweep or is_behind)
         self.keys = MetricKeys(connection)
         self.environments = EnvironmentFiles(connection)
 
@@ -46,7 +50,7 @@ class Writer:
             self.keys.forget()
             self.environments.forget()
             self.discovery.sweep()
-            self.positions.reload()
+            self.positions.forget()
             raise
 
     def close(self) -> None:
@@ -62,15 +66,17 @@ class Writer:
         self.close()
 
 
-def open_writer(workspace: Workspace) -> Writer:
+def open_writer(workspace: Workspace, *, sweep: bool = True) -> Writer:
     """Open the database for ingesting, made or migrated first where needed; the caller holds the ingest lock.
+
+    The first ingest looks at every run (`sweep`), or at unfinished and new ones where no kill left others behind.
 
     Raises: see `core.store.database.connect_writer`.
     """
     connection, policy = connect_writer(workspace)
     try:
         with translated(workspace.database):
-            return Writer(connection, workspace, policy)
+            return Writer(connection, workspace, policy, sweep=sweep)
     except BaseException:
         connection.close()
         raise
