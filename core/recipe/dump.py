@@ -7,6 +7,7 @@ import json
 from io import StringIO
 
 from ruamel.yaml import YAML
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from core.recipe.schema import Recipe
 
@@ -16,10 +17,24 @@ def dump_recipe(recipe: Recipe) -> str:
     writer = YAML(typ="rt", pure=True)  # keeps the order of the schema; "safe" would sort the keys
     writer.default_flow_style = False
     writer.allow_unicode = True
-    writer.width = 4096
+    writer.width = 1_000_000  # a folded line would have to be unfolded to be searched
     stream = StringIO()
-    writer.dump(recipe.model_dump(mode="json"), stream)
+    writer.dump(_escaped(recipe.model_dump(mode="json")), stream)
     return stream.getvalue()
+
+
+def _escaped(value: object) -> object:
+    """Text with characters that can't be seen goes into double quotes, where YAML escapes them.
+
+    Elsewhere U+0085 and its like count as line breaks and would come back as spaces.
+    """
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_escaped(part) for part in value]
+    if isinstance(value, str) and not value.isprintable():
+        return DoubleQuotedScalarString(value)
+    return value
 
 
 def recipe_sha256(recipe: Recipe) -> str:

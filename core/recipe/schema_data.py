@@ -22,7 +22,7 @@ FORMAT_FIELDS: dict[str, tuple[str, ...]] = {
 }
 """The names that `fields` may map, by format; the room that reads rows has the same table (a test compares them)."""
 
-Task = Literal["loss", "exact_match", "contains", "numeric_answer", "json_field_f1"]
+Task = Literal["loss", "exact_match", "contains", "numeric_answer", "json_field_f1", "token_f1"]
 Role = Literal["validation", "general", "test"]
 SetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,39}$")]
 FormatField = Annotated[
