@@ -146,6 +146,7 @@ class TrainSection(Section):
     max_steps: int | None = Field(
         default=None,
         ge=1,
+        le=10_000_000,
         description="Length of the run, in place of `num_train_epochs`; null: by epochs.",
         json_schema_extra=facts(unit=STEPS),
     )

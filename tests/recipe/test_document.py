@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import RecipeError
@@ -32,6 +32,7 @@ def test_plain_words(text: str, value: object) -> None:
     assert isinstance(found, dict) and type(found["key"]) is type(value)
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_float_that_python_writes_is_a_number(number: float) -> None:
     read = parse_document(f"a: {number!r}", "f").value
@@ -40,11 +41,13 @@ def test_every_float_that_python_writes_is_a_number(number: float) -> None:
     assert read["a"] == number
 
 
+@settings(deadline=None)
 @given(st.integers())
 def test_every_whole_number_is_one(number: int) -> None:
     assert plain_value(str(number)) == number
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["no", "1e-4", "012", "null", "true", "~", ".inf", "0x10"]))
 def test_quotes_make_words(word: str) -> None:
     assert parse_document(f"""a: "{word}"\nb: '{word}'""", "f").value == {"a": word, "b": word}
@@ -60,6 +63,7 @@ def test_every_key_and_item_knows_its_line() -> None:
     assert lines[("e", 1)] == 9
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=8),
 )
@@ -114,6 +118,7 @@ def test_tags_are_refused(tag: str) -> None:
     assert "tags" in problems[0].what
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_is_a_value_or_a_problem(text: str) -> None:
     try:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import RecipeError
@@ -214,6 +214,7 @@ def test_names_of_other_tools_lead_to_ours(write: Write, name: str) -> None:
         assert not key or any(key in class_.model_fields for class_ in SECTIONS[section])
 
 
+@settings(deadline=None)
 @given(key=st.sampled_from(sorted(key for key in TrainSection.model_fields if len(key) > 6)), data=st.data())
 def test_a_slip_of_one_letter_finds_the_key(key: str, data: st.DataObject) -> None:
     position = data.draw(st.integers(0, len(key) - 1))
@@ -294,6 +295,7 @@ def test_likely_mistakes_are_warnings(write: Write, folder: Path, overrides: lis
     assert [wanted in problem.what or wanted in str(problem) for problem in loaded.warnings] == [True]
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_any_override_is_taken_or_explained(tmp_path_factory: pytest.TempPathFactory, key: str, value: str) -> None:
     path = tmp_path_factory.getbasetemp() / "override.yaml"
@@ -321,7 +323,7 @@ def test_a_resolved_recipe_needs_nothing_on_the_disk(write: Write, folder: Path,
     kept.write_text(dump_recipe(recipe))
     (folder / "rows.jsonl").unlink()
     assert load_resolved(kept) == recipe
-    kept.write_text(kept.read_text().replace("seed: 42", "seed: x\n  sede: 1"))
+    kept.write_text(kept.read_text().replace("seed: 42", "seed: x\n  sede: 1") + "modle: 1\n")
     with pytest.raises(RecipeError) as caught:
         load_resolved(kept)
-    assert [problem.key for problem in caught.value.problems] == ["train.seed", "train.sede"]
+    assert [problem.key for problem in caught.value.problems] == ["train.seed", "train.sede", "modle"]

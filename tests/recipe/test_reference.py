@@ -77,4 +77,6 @@ def test_reading_a_recipe_is_light() -> None:
         for _ in range(3)
     ]
     assert {run[0] for run in runs} == {"[]"}
-    assert min(float(run[1]) for run in runs) < 0.4  # seconds of CPU time; 0.2 measured on two slow cores
+    assert (
+        min(float(run[1]) for run in runs) < 0.6
+    )  # seconds of CPU time; 0.2 measured, more where the other core is busy
