@@ -97,15 +97,22 @@ def _timed(log: Log, step: int) -> float:
 def _in_trainer(steps: int, folder: Path) -> dict[str, list[float]]:
     """Costs by subject from one run of transformers' Trainer; who is called first changes from step to step."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
+    from transformers import (
+        LlamaConfig,
+        LlamaForCausalLM,
+        Trainer,
+        TrainerCallback,
+        TrainerState,
+        TrainingArguments,
+    )
 
     opened = {name: found for name in SUBJECTS if (found := _open(name, folder / name)) is not None}
     costs: dict[str, list[float]] = {name: [] for name in opened}
     order = list(opened)
 
-    class Logging(TrainerCallback):
-        def on_log(self, args: object, state: object, control: object, **_: object) -> None:
-            step = int(state.global_step)
+    class Logging(TrainerCallback):  # type: ignore[misc]  # the library is not type-checked here
+        def on_log(self, args: object, state: TrainerState, control: object, **_: object) -> None:
+            step = state.global_step
             order.append(order.pop(0))
             for name in order:
                 costs[name].append(_timed(opened[name][0], step))

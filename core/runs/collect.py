@@ -21,6 +21,7 @@ from core.runs.journal import decide
 from core.runs.manifests import is_real_folder
 from core.runs.remove import folder_bytes, move_to_trash, needed_checkpoints
 from core.runs.retention import leftovers, removable, remove_checkpoint
+from core.runs.seen import wait_until_seen
 from core.store import Reader, RunRow, ingest_once, open_reader
 
 STAGING_SECONDS = 60.0
@@ -124,7 +125,8 @@ def gc(workspace: Workspace, plan: GcPlan) -> GcReport:
             collected.setdefault(item.run_id, []).append(item)
     skipped = {id(item) for item, _ in failed}
     if collected:
-        decide(workspace, *(_collected(run_id, items) for run_id, items in sorted(collected.items())))
+        seq = decide(workspace, *(_collected(run_id, items) for run_id, items in sorted(collected.items())))[-1]
+        wait_until_seen(workspace, seq)  # before the bytes go: nobody is shown a checkpoint that is not there
     for item in plan.items:
         if id(item) in skipped:
             continue
@@ -134,7 +136,6 @@ def gc(workspace: Workspace, plan: GcPlan) -> GcReport:
             failed.append((item, str(error)))
         else:
             removed.append(item)
-    ingest_once(workspace)
     return GcReport(removed=tuple(removed), failed=tuple(failed))
 
 

@@ -21,6 +21,7 @@ from core.paths import Workspace, make_private_folder
 from core.runs.folder import read_job
 from core.runs.journal import decide
 from core.runs.manifests import is_real_folder, walk_files
+from core.runs.seen import wait_until_seen
 from core.states import State
 from core.store import RunRow, ingest_once, open_reader
 
@@ -96,16 +97,15 @@ def remove(workspace: Workspace, plan: RemovePlan) -> int:
     for item in remove_plan(workspace, [run.run_id for run in plan.runs]).runs:
         folder = workspace.run(item.run_id).folder
         if not folder.exists():  # deleted by hand: only the record goes
-            decide(workspace, Removed(run_id=item.run_id, bytes=0))
+            wait_until_seen(workspace, decide(workspace, Removed(run_id=item.run_id, bytes=0))[-1])
             continue
         with FileLock(workspace.run(item.run_id).lock) as lock:
             if not lock.try_acquire():
                 raise RunError(f"run {item.run_id} has just been started", try_this=f"finetui stop {item.run_id}")
-            decide(workspace, Removed(run_id=item.run_id, bytes=item.bytes))
+            wait_until_seen(workspace, decide(workspace, Removed(run_id=item.run_id, bytes=item.bytes))[-1])
             trash = move_to_trash(workspace, folder)
         shutil.rmtree(trash, ignore_errors=True)  # what can't be deleted now is trash for the next gc
         freed += item.bytes
-    ingest_once(workspace)
     return freed
 
 

@@ -16,7 +16,8 @@ from core.errors import CheckpointError
 from core.paths import RunPaths
 from core.runs.manifests import Manifest, belongs_to, is_real_folder, list_checkpoints, newest_valid, read_manifest
 
-_LEFTOVER = re.compile(r"\.(staging|trash)-step-\d{6,12}-[0-9a-f]{8}")
+_UNFINISHED = re.compile(r"\.(staging|trash)-step-\d{6,12}-[0-9a-f]{8}")
+_SET_ASIDE = re.compile(r"\.damaged-step-\d{6,12}-[0-9a-f]{8}")
 
 
 def removable(
@@ -84,17 +85,27 @@ def move_aside(folder: Path) -> Path:
 
 
 def leftovers(run_paths: RunPaths) -> tuple[Path, ...]:
-    """Staging and trash folders of attempts that died; only real folders with exactly the names that we give."""
+    """Staging and trash folders of attempts that died, and what was set aside as damaged.
+
+    Only real folders with exactly the names that we give.
+    """
+    return _hidden(run_paths, _UNFINISHED) + _hidden(run_paths, _SET_ASIDE)
+
+
+def _hidden(run_paths: RunPaths, name: re.Pattern[str]) -> tuple[Path, ...]:
     if not (is_real_folder(run_paths.folder) and is_real_folder(run_paths.checkpoints)):
         return ()
     children = sorted(run_paths.checkpoints.iterdir())
-    return tuple(child for child in children if _LEFTOVER.fullmatch(child.name) and is_real_folder(child))
+    return tuple(child for child in children if name.fullmatch(child.name) and is_real_folder(child))
 
 
 def sweep_staging(run_paths: RunPaths) -> int:
-    """Delete the leftovers; returns how many. Only for whoever holds the run's `worker.lock` or knows it to be free."""
+    """Delete what was never finished; returns how many. What was set aside as damaged stays until `gc`.
+
+    Only for whoever holds the run's `worker.lock` or knows it to be free.
+    """
     swept = 0
-    for folder in leftovers(run_paths):
+    for folder in _hidden(run_paths, _UNFINISHED):
         shutil.rmtree(folder, ignore_errors=True)
         swept += not folder.exists()
     return swept

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from core.errors import CheckpointError, WorkspaceError
 from core.paths import RunPaths, Workspace
@@ -225,6 +227,38 @@ def test_a_valid_checkpoint_is_never_replaced_and_a_damaged_one_is(run: RunPaths
     assert checkpoints.verify(third.folder).sha256 == third.manifest_sha256
 
 
+def test_something_that_is_no_checkpoint_is_set_aside_and_not_deleted(run: RunPaths) -> None:
+    run.checkpoint(10).mkdir(parents=True)
+    (run.checkpoint(10) / "thesis.txt").write_text("mine")
+    save(run, 10)
+    assert checkpoints.sweep_staging(run) == 0
+    (aside,) = [path for path in run.checkpoints.iterdir() if path.name.startswith(".damaged")]
+    assert (aside / "thesis.txt").read_text() == "mine"
+    assert steps(run) == [10]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    present=st.sets(st.integers(1, 40), min_size=1, max_size=8),
+    keep=st.integers(0, 5),
+    best=st.none() | st.integers(1, 40),
+    pinned=st.sets(st.integers(1, 40), max_size=3),
+)
+def test_retention_follows_its_rule(
+    tmp_path_factory: pytest.TempPathFactory, present: set[int], keep: int, best: int | None, pinned: set[int]
+) -> None:
+    paths = Workspace(tmp_path_factory.mktemp("retention")).run(RUN_ID)
+    paths.folder.mkdir(parents=True)
+    for step in present:
+        save(paths, step)
+    protected = {max(present), *pinned, best} & present
+    newest_others = sorted(present - protected)[-keep:] if keep else []
+    removed = checkpoints.retain(paths, keep=keep, best_step=best, pinned=pinned)
+    assert set(steps(paths)) == protected | set(newest_others)
+    assert set(removed) == present - protected - set(newest_others)
+    assert checkpoints.retain(paths, keep=keep, best_step=best, pinned=pinned) == ()
+
+
 def test_an_empty_checkpoint_is_refused(run: RunPaths) -> None:
     with pytest.raises(CheckpointError, match="without files"):
         checkpoints.publish(checkpoints.stage(run, 1), step=1, run_id=RUN_ID, recipe_sha256=RECIPE, extra={})
@@ -307,4 +341,4 @@ def test_kills_at_random_moments_leave_only_whole_checkpoints(run: RunPaths) -> 
             checkpoints.verify(folder)
         newest = checkpoints.newest_valid(run)
         assert newest is not None and newest.step in (acknowledged, acknowledged + 1)
-    assert acknowledged > kills
+    assert acknowledged >= kills  # each child published at least one
