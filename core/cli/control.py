@@ -68,20 +68,13 @@ def _configure_resume(parser: argparse.ArgumentParser) -> None:
 
 def resume(arguments: argparse.Namespace) -> int:
     """Queue the run's next attempt, from its newest valid checkpoint."""
-    from core.cli.progress import wait
+    from core.cli.run import print_and_wait
     from core.runs import queue
 
     with open_store(arguments) as (workspace, reader):
         run_id = find_run(reader, arguments.run)
     queue.resume(workspace, run_id)
-    if arguments.json:
-        output.print_json({"id": run_id})
-    else:
-        output.print_text(run_id, flush=True)
-    if not arguments.wait:
-        output.narrate(f"queued again; see it with finetui show {run_id}")
-        return 0
-    return wait(workspace, run_id)
+    return print_and_wait(arguments, workspace, run_id, "queued again")
 
 
 COMMANDS = {

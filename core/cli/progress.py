@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from core.cli import output
 from core.cli.shapes import state_text, steps_text, weights_id
 from core.paths import Workspace
-from core.runs.requests import wait_for_end
+from core.runs.requests import AT_REST, wait_for_end
 from core.states import WAITED_FOR_AS_SUCCESS, Outcome, State
 from core.store.reader import open_reader
 from core.store.rows import RunRow
@@ -57,7 +57,7 @@ class Teller:
         self._told: set[str] = set(self._milestones())  # an earlier attempt's are no news
 
     def __call__(self, run: RunRow) -> None:
-        if run.state != self._state:
+        if run.state != self._state and run.state not in AT_REST:  # the end is told by `end`
             self._state = run.state
             self._line(f"{run.run_id} {state_text(run)}")
         for milestone in self._milestones():
@@ -99,7 +99,6 @@ class Teller:
 
     def end(self, run: RunRow) -> None:
         """The last words: how it ended, why, and what to try."""
-        self._state = run.state
         self(run)
         message = f": {run.message}" if run.message else ""
         self._line(f"{run.run_id} {state_text(run)} after {format_duration(time.monotonic() - self._began)}{message}")

@@ -7,9 +7,11 @@ import argparse
 from core.cli import output
 from core.cli.check import add_recipe_arguments
 from core.cli.command import Command
-from core.cli.reading import workspace_of
+from core.cli.reading import open_store, workspace_of
 from core.cli.ready import recipe_path
+from core.cli.shapes import run_object
 from core.errors import UsageError
+from core.paths import Workspace
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -31,33 +33,25 @@ def run(arguments: argparse.Namespace) -> int:
     for warning in loaded.warnings:
         output.narrate(f"warning: {warning}")
     run_id = submit(workspace, loaded, name=arguments.name, held=arguments.hold)
+    return print_and_wait(arguments, workspace, run_id, "held" if arguments.hold else "queued")
+
+
+def print_and_wait(arguments: argparse.Namespace, workspace: Workspace, run_id: str, what_it_is: str) -> int:
+    """Print the id at once, and with `--wait` stay until the end; with `--json` that is one document, at the end."""
+    if not arguments.json:
+        output.print_text(run_id, flush=True)
+    elif not arguments.wait:
+        output.print_json({"id": run_id})
     if not arguments.wait:
-        _print_id(run_id, arguments.json)
-        output.narrate(f"{'held' if arguments.hold else 'queued'}; see it with finetui show {run_id}")
+        output.narrate(f"{what_it_is}; see it with finetui show {run_id}")
         return 0
     from core.cli.progress import wait
 
-    if not arguments.json:
-        _print_id(run_id, as_json=False)
     status = wait(workspace, run_id)
     if arguments.json:
-        _print_ended(arguments, run_id)
+        with open_store(arguments) as (_, reader):
+            output.print_json(run_object(workspace, reader.run(run_id)))
     return status
-
-
-def _print_id(run_id: str, as_json: bool) -> None:
-    if as_json:
-        output.print_json({"id": run_id})
-    else:
-        output.print_text(run_id, flush=True)
-
-
-def _print_ended(arguments: argparse.Namespace, run_id: str) -> None:
-    from core.cli.reading import open_store
-    from core.cli.shapes import run_object
-
-    with open_store(arguments) as (workspace, reader):
-        output.print_json(run_object(workspace, reader.run(run_id)))
 
 
 COMMANDS = {"run": Command(_configure, run)}

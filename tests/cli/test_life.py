@@ -172,12 +172,15 @@ def test_eval_prints_figures_per_target(kept: Site, finetui: Finetui) -> None:
 def test_a_failed_run_is_no_success(kept: Site, finetui: Finetui) -> None:
     run_id = kept.submit(name="doomed", steps=6, step_seconds=0.2, fail="crash", fail_step=4)
     kept.end(run_id)
-    said = finetui("resume", run_id, "--wait")
-    assert said.status == 0 and said.stdout == f"{run_id}\n"
-    failing = kept.submit(name="worse", steps=6, fail="raise", fail_step=4)
-    assert kept.end(failing).outcome is Outcome.CRASHED
-    row = _object(finetui("show", failing, "--json").document)
-    assert row["outcome"] == "crashed" and row["message"]
+    said = finetui("resume", run_id, "--wait", "--json")
+    assert said.status == 0 and _object(said.document)["outcome"] == "completed"
+    failing = kept.submit(name="worse", steps=ENDLESS, step_seconds=0.05, fail="before_started", fail_attempt=2)
+    kept.until_step(failing, 2)
+    assert finetui("stop", failing).status == 0
+    kept.end(failing)
+    said = finetui("resume", "worse", "--wait")
+    assert said.status == 1 and said.stdout == f"{failing}\n"
+    assert "could not start" in said.stderr and f"finetui logs {failing}" in said.stderr
 
 
 def test_demo_prints_both_figures_and_the_path(kept: Site, finetui: Finetui) -> None:
