@@ -11,7 +11,7 @@ from pathlib import Path
 from core.cli.json_values import JsonInput
 from core.errors import CheckpointError
 from core.paths import Workspace
-from core.store.rows import AttemptRow, CheckpointRow, EvaluationRow, HealthRow, RunRow
+from core.store.rows import AttemptRow, CheckpointRow, ChoiceRow, EvaluationRow, HealthRow, RunRow
 
 
 def run_object(workspace: Workspace, run: RunRow) -> dict[str, JsonInput]:
@@ -125,6 +125,11 @@ def evaluation_object(row: EvaluationRow) -> dict[str, JsonInput]:
         "by": row.source_run_id,
         "at": row.at,
     }
+
+
+def choice_object(row: ChoiceRow) -> dict[str, JsonInput]:
+    """A value that the recipe left open: what was taken, from where, and why."""
+    return {"key": row.key, "value": row.value, "source": row.source, "reason": row.reason}
 
 
 def health_object(row: HealthRow) -> dict[str, JsonInput]:

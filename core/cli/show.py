@@ -16,6 +16,7 @@ from core.cli.shapes import (
     attempt_object,
     checkpoint_id,
     checkpoint_object,
+    choice_object,
     evaluation_object,
     health_object,
     run_object,
@@ -27,12 +28,13 @@ from core.cli.shapes import (
 from core.errors import FinetuiError
 from core.paths import RunPaths, Workspace
 from core.store.reader import Reader
-from core.store.rows import CheckpointRow, EvaluationRow, HealthRow, RunRow
+from core.store.rows import CheckpointRow, ChoiceRow, EvaluationRow, HealthRow, RunRow
 from core.units import format_bytes, format_value
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run's id, the start of it, or its name")
+    parser.add_argument("--why", action="store_true", help="also every default that was taken, with its reason")
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -42,7 +44,7 @@ def show(arguments: argparse.Namespace) -> int:
         if arguments.json:
             output.print_json(run_document(workspace, reader, run))
         else:
-            _print_run(workspace, reader, run)
+            _print_run(workspace, reader, run, why=arguments.why)
     return 0
 
 
@@ -61,6 +63,7 @@ def run_document(workspace: Workspace, reader: Reader, run: RunRow) -> dict[str,
         "resumed_from": run.resumed_from,
         "recipe": _recipe(paths),
         "environment": cast(JsonInput, reader.environment(run.run_id)),
+        "choices": [choice_object(row) for row in reader.choices(run.run_id)],
         "checkpoints": [checkpoint_object(workspace, run.run_id, row, evaluations) for row in checkpoints],
         "evaluations": [evaluation_object(row) for row in evaluations],
         "health": [health_object(row) for row in reader.health(run.run_id)],
@@ -78,7 +81,7 @@ def _recipe(paths: RunPaths) -> JsonInput:
         return None
 
 
-def _print_run(workspace: Workspace, reader: Reader, run: RunRow) -> None:
+def _print_run(workspace: Workspace, reader: Reader, run: RunRow, *, why: bool) -> None:
     fields = [
         ("run", run.run_id),
         ("name", run.name),
@@ -101,12 +104,24 @@ def _print_run(workspace: Workspace, reader: Reader, run: RunRow) -> None:
     checkpoints = reader.checkpoints(run.run_id)
     _print_section("checkpoints", _CHECKPOINTS, (_checkpoint_row(run.run_id, row) for row in checkpoints))
     _print_section("evaluations", _EVALUATIONS, (_evaluation_row(row) for row in evaluations))
+    _print_choices(reader.choices(run.run_id), all_of_them=why)
     _print_section("health", _HEALTH, (_health_row(row) for row in reader.health(run.run_id)))
 
 
 _CHECKPOINTS = (Column("CHECKPOINT"), Column("SIZE", right=True), Column(""), Column("FOLDER"))
 _EVALUATIONS = (Column("STEP", right=True), Column("SET", may_shrink=True), Column("OF"), Column("METRICS"))
 _HEALTH = (Column("STEP", right=True), Column("LEVEL"), Column("MESSAGE", may_shrink=True))
+
+
+def _print_choices(choices: Sequence[ChoiceRow], *, all_of_them: bool) -> None:
+    """In whole lines: a reason that is cut explains nothing."""
+    shown = [row for row in choices if all_of_them or row.source != "default"]
+    if not shown:
+        return
+    output.print_text("\nchosen by finetui" + ("" if all_of_them else " (defaults too: --why)"))
+    for row in shown:
+        value = "null" if row.value is None else row.value
+        output.print_text(f"{row.key}: {value} ({row.source}: {row.reason})")
 
 
 def _print_section(title: str, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
