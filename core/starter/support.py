@@ -1,4 +1,4 @@
-"""Support messages and the records they should become, because a first fine-tuning run has to look like somebody's real job.
+"""Support messages and the records they should become, because a first run has to look like somebody's real job.
 
 A row asks nothing: the message is all that the model sees, and the keys, their order and the rules below have to be
 learned from the training rows.  This module draws rows; it knows nothing of files, splits or tokens.

@@ -1,4 +1,4 @@
-"""The words of the starter's small world, because the base can only ever write tokens that it has once been taught to write.
+"""The words of the starter's small world, because the base can only write tokens that it was once taught to write.
 
 Only word lists live here; no sentence is built and nothing is drawn at random.  Order matters: the generators draw by
 position, so inserting a word changes every text that is generated afterwards.

@@ -2,7 +2,7 @@
 
 ``python -P -m core.worker.jobs.starter_base OUTPUT_FOLDER [--steps N]`` writes ``model/`` (config, weights, tokenizer),
 ``data/`` (the sets) and ``starter.json`` (seed, version, fingerprints, first losses): the very files that
-``core/starter`` packages.  It reads no recipe and no run folder, and it must not use the trainer that it exists to test.
+``core/starter`` packages.  It reads no recipe and no run folder, and does without the trainer that it exists to test.
 """
 
 from __future__ import annotations
@@ -33,27 +33,36 @@ IGNORED = -100
 """The label of a token that is read but not trained, as in torch's cross entropy."""
 
 
-def config() -> LlamaConfig:
-    """Four layers, 192 wide: 1.8 million parameters, each matrix a multiple of NF4's blocks of 64."""
+def settings() -> dict[str, object]:
+    """``config.json``: four layers, 192 wide, 1.8 million parameters; every matrix fits NF4 blocks of 64."""
     ids = special_ids()
-    return LlamaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=192,
-        intermediate_size=448,
-        num_hidden_layers=4,
-        num_attention_heads=6,
-        num_key_value_heads=6,
-        max_position_embeddings=MAX_LENGTH,
-        tie_word_embeddings=True,
-        bos_token_id=None,
-        eos_token_id=ids[END],
-        pad_token_id=ids[PAD],
-    )
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "vocab_size": VOCABULARY,
+        "hidden_size": 192,
+        "intermediate_size": 448,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 6,
+        "head_dim": 32,
+        "hidden_act": "silu",
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 10_000.0,
+        "max_position_embeddings": MAX_LENGTH,
+        "attention_bias": False,
+        "mlp_bias": False,
+        "tie_word_embeddings": True,
+        "bos_token_id": None,
+        "eos_token_id": ids[END],
+        "pad_token_id": ids[PAD],
+        "dtype": "bfloat16",
+    }
 
 
 def fresh_model(seed: int) -> LlamaForCausalLM:
     """The model before its first step, drawn here by name so that a library's own order of drawing does not matter."""
-    model = LlamaForCausalLM(config())
+    model = LlamaForCausalLM(LlamaConfig(**{**settings(), "dtype": "float32"}))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for _, weight in sorted(model.named_parameters()):
@@ -115,10 +124,7 @@ def train(model: LlamaForCausalLM, tokenizer: Tokenizer, steps: int, seed: int) 
 def write_model(model: LlamaForCausalLM, folder: Path) -> str:
     """Writes config, bf16 weights (the tied head once) and generation config; the sha256 of the weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    model.config.architectures = ["LlamaForCausalLM"]
-    settings = {**json.loads(model.config.to_json_string(use_diff=False)), "dtype": "bfloat16"}
-    settings.pop("transformers_version", None)
-    (folder / "config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
+    (folder / "config.json").write_text(json.dumps(settings(), indent=2) + "\n")
     ids = special_ids()
     generation = {"eos_token_id": ids[END], "pad_token_id": ids[PAD], "do_sample": False, "max_new_tokens": 64}
     (folder / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
