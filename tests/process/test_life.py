@@ -9,9 +9,13 @@ import time
 import pytest
 
 from core.errors import RunError
+from core.events import RequestMade, Resumed
+from core.runs.journal import decide
+from core.runs.launch import ensure_supervisor
 from core.runs.queue import cancel, hold, move, release, resume
 from core.runs.requests import ask
 from core.states import Outcome, State
+from core.store.reader import open_reader
 from tests.process.conftest import Site
 
 
@@ -158,3 +162,41 @@ def test_nothing_a_run_leaves_can_be_read_by_others(site: Site) -> None:
     files = [path for path in (site.workspace.root, *site.workspace.root.rglob("*")) if not path.is_symlink()]
     assert len(files) > 12
     assert [str(path) for path in files if path != site.workspace.root and path.stat().st_mode & 0o077] == []
+
+
+def test_a_pause_while_starting_waits_for_the_worker_and_a_stop_overrides_it(site: Site) -> None:
+    run_id = site.submit(steps=5000, step_seconds=0.02, start_seconds=1.0)
+    site.until(run_id, lambda run: run.state is State.STARTING, "starting")
+    asked = [
+        RequestMade(request_id="pause-1", run_id=run_id, action="pause"),
+        RequestMade(request_id="stop-1", run_id=run_id, action="stop"),
+    ]
+    decide(site.workspace, *asked)
+    run = site.end(run_id)
+    assert (run.state, run.outcome) == (State.FINISHED, Outcome.STOPPED)
+    with open_reader(site.workspace) as reader:
+        moves = [str(row.to_state) for row in reader.transitions(run_id)]
+        answers = {row.request_id: row.ok for row in reader.requests(run_id)}
+    assert moves == ["queued", "starting", "pausing", "stopping", "finished"]
+    assert answers == {"pause-1": True, "stop-1": True}
+
+
+def test_resuming_twice_at_once_makes_one_attempt(site: Site) -> None:
+    run_id = site.submit(steps=5, fail="crash", checkpoint_every=2)
+    assert site.end(run_id).outcome is Outcome.CRASHED
+    site.leave()
+    decide(site.workspace, *[Resumed(run_id=run_id, attempt=2)] * 2)
+    ensure_supervisor(site.workspace)
+    site.until(run_id, lambda run: run.outcome is Outcome.COMPLETED, "the resumed run to complete")
+    assert site.run(run_id).attempt == 2
+    assert [event.resumed_from_step for event in site.started(run_id)] == [None, 2]
+
+
+def test_wishes_of_an_earlier_attempt_are_not_handed_on(site: Site) -> None:
+    run_id = site.submit(steps=8, fail="crash", fail_step=3)
+    assert site.end(run_id).outcome is Outcome.CRASHED
+    decide(site.workspace, RequestMade(request_id="late", run_id=run_id, action="stop"))
+    resume(site.workspace, run_id)
+    run = site.end(run_id)
+    assert (run.outcome, run.step) == (Outcome.COMPLETED, 8)
+    assert not site.workspace.run(run_id).control.exists()
