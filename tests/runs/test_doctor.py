@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from core.gpu.nvml import Gpu, GpuProcess
-from core.locks import FileLock
 from core.paths import Workspace, make_private_folder
 from core.runs import doctor as doctor_module
 from core.runs import installation, machine
@@ -128,9 +127,17 @@ def test_locks_are_tried_and_nothing_is_left_behind(workspace: Workspace) -> Non
 
 def test_a_living_supervisor_is_seen(workspace: Workspace) -> None:
     assert "none lives" in about(doctor(workspace), "supervisor")[0].message
-    with FileLock(workspace.supervisor_lock) as lock:
-        assert lock.try_acquire()
+    holding = (
+        "import sys; from pathlib import Path; from core.locks import FileLock\n"
+        f"assert FileLock(Path({str(workspace.supervisor_lock)!r})).try_acquire()\n"
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    child = subprocess.Popen([sys.executable, "-c", holding], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert child.stdout is not None and child.stdout.readline() == b"held\n"
         assert "works here" in about(doctor(workspace), "supervisor")[0].message
+    finally:
+        child.communicate()
 
 
 def test_gpus_and_other_users_on_them_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
