@@ -59,4 +59,4 @@ def test_the_gpu_is_listed_without_loading_torch() -> None:
     gpus = list_gpus()
     assert gpus
     assert all(gpu.uuid and gpu.memory_total_bytes for gpu in gpus)
-    print("\n" + ", ".join(f"{gpu.name} {gpu.memory_total_bytes / 2**30:.0f} GiB" for gpu in gpus))
+    print("\n" + ", ".join(f"{gpu.name} {(gpu.memory_total_bytes or 0) / 2**30:.0f} GiB" for gpu in gpus))
