@@ -28,18 +28,18 @@ def translated(database: Path) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise explained(error, database) from error
 
 
-def primary_code(error: sqlite3.Error) -> int:
+def primary_code(error: Exception) -> int:
     """The primary result code (https://www.sqlite.org/rescode.html), 0 where the error carries none."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return 0 if code is None else code & 0xFF
 
 
-def explained(error: sqlite3.Error, database: Path) -> FinetuiError:
-    """The error of ours for one of SQLite's."""
+def explained(error: Exception, database: Path) -> FinetuiError:
+    """The error of ours for one of SQLite's, or for a stored value that makes no sense (ValueError)."""
     code = primary_code(error)
     if code in _BUSY:
         return StoreBusyError(f"{database.name} is locked by another process", try_this="try again in a moment")
@@ -55,6 +55,6 @@ def explained(error: sqlite3.Error, database: Path) -> FinetuiError:
         return WorkspaceError(
             f"{database} can't be opened or read", why=str(error), try_this="check the disk, its space and permissions"
         )
-    if code in _DAMAGED:
+    if code in _DAMAGED or isinstance(error, ValueError):
         return StoreError(f"{database} is damaged", why=str(error), try_this=REBUILD)
     return StoreError(f"{database} could not be read or written", why=str(error), try_this=REBUILD)

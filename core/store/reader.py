@@ -107,6 +107,8 @@ class Reader:
         self._reopen_if_replaced()
         try:
             return query(self._connection)
+        except ValueError as error:  # a state, number or JSON text that nobody wrote
+            raise explained(error, self.workspace.database) from error
         except sqlite3.Error as error:
             if self.warning and "no such" in str(error):
                 raise StoreNewerError(self.warning, why=str(error), try_this="use the newer finetui") from error
@@ -114,7 +116,7 @@ class Reader:
                 raise explained(error, self.workspace.database) from error
         try:
             return query(self._connection)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             raise explained(error, self.workspace.database) from error
 
     def _recovered(self) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from core.errors import StoreBusyError, StoreError
+from core.errors import StoreBusyError, StoreError, WorkspaceError
 from core.locks import FileLock
 from core.paths import Workspace, make_private_folder
 from core.store.content import TABLES, natural_rows
@@ -77,7 +77,7 @@ def check_database(workspace: Workspace) -> tuple[str, ...]:
         connection, _ = connect_reader(workspace)
         found = [str(row[0]) for row in connection.execute("PRAGMA quick_check(20)")]
         found += [f"{row[0]}: row {row[1]} refers to nothing" for row in connection.execute("PRAGMA foreign_key_check")]
-    except (sqlite3.Error, StoreError) as error:
+    except (sqlite3.Error, UnicodeDecodeError, StoreError, WorkspaceError) as error:
         return (str(error),)
     finally:
         if connection is not None:
@@ -148,7 +148,7 @@ def _refuse_newer(database: Path) -> None:
         return
     try:
         version = version_for_writing(database)
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return  # damaged: what it was can't be learned, and a backup is kept
     if version > SCHEMA_VERSION:
         raise newer_error(database, version)
@@ -180,7 +180,7 @@ def _close_old(database: Path) -> None:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         finally:
             connection.close()
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):
         return  # too damaged, or a reader holds a WAL: what lies beside it is set aside with it
 
 

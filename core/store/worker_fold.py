@@ -10,6 +10,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from math import isfinite
+from operator import itemgetter
 from typing import cast
 
 from core.events import (
@@ -34,6 +35,7 @@ from core.paths import RUN_ID
 from core.store.numbers import FINITE, bound, flag_of, pack_numbers
 from core.store.summaries import Summaries
 
+_KEY_AND_STEP = itemgetter(1, 2)
 REPLACED_AFTER_RESUME = ("points", "axes", "best_changes", "answers")
 
 
@@ -105,7 +107,7 @@ class WorkerFold:
     def flush(self) -> None:
         """Write gathered points; sorted by metric and step, as the table is: half the time of the logged order."""
         if self._points:
-            self._points.sort()
+            self._points.sort(key=_KEY_AND_STEP)  # stable: of a step that was logged twice the later one stays
             self._connection.executemany(
                 """INSERT INTO points (run_key, key_id, step, value, flag) VALUES (?,?,?,?,?)
                    ON CONFLICT (run_key, key_id, step) DO UPDATE SET value = excluded.value, flag = excluded.flag""",

@@ -5,6 +5,7 @@ The clock is a counter, so that two histories written alike are equal byte for b
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from core.events import (
@@ -85,7 +86,7 @@ class Lines:
     ) -> None:
         """Move a run along `states`, knowing the whole journal (or `seq` lines of it)."""
         known = self.journal.seq if seq is None else seq
-        pairs = list(zip(states, states[1:], strict=False))
+        pairs = list(pairwise(states))
         for from_state, to_state in pairs:
             last = to_state == "finished"
             self.supervisor(

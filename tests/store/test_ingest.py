@@ -12,8 +12,8 @@ from core.events import (
     Answered,
     BestChanged,
     CheckpointPinned,
-    CheckpointsCollected,
     CheckpointSaved,
+    CheckpointsCollected,
     Evaluated,
     ExampleScore,
     ExamplesScored,
@@ -72,8 +72,9 @@ def test_a_run_from_queue_to_end(workspace: Workspace, lines: Lines) -> None:
         run,
         *steps(1, 4),
         Evaluated(step=4, set_name="task", role="validation", metrics={"loss": 1.5}, rows=3, seconds=0.5),
-        CheckpointSaved(step=4, folder="checkpoints/step-000004", bytes=5, manifest_sha256="m", reason="final",
-                        seconds=0.1),  # fmt: skip
+        CheckpointSaved(
+            step=4, folder="checkpoints/step-000004", bytes=5, manifest_sha256="m", reason="final", seconds=0.1
+        ),
         BestChanged(step=4, metric="task.loss", value=1.5),
         Answered(step=4, prompt_index=0, prompt="hello", answer="bad \ud800 surrogate", tokens=3),
         HealthRaised(rule="spike", level="warning", message="loss jumped", step=2),
@@ -227,10 +228,22 @@ def test_evaluations_of_a_checkpoint_belong_to_its_run(workspace: Workspace, lin
     for checkpoint, value in ((f"{run}@40", 0.9), (f"{run}@base", 0.1), ("nonsense", 0.0)):
         lines.events(
             job,
-            Evaluated(step=0, set_name="test", role="test", metrics={"exact_match": value}, rows=2, seconds=1.0,
-                      checkpoint=checkpoint),  # fmt: skip
-            ExamplesScored(step=0, set_name="test", metric="exact_match", checkpoint=checkpoint,
-                           examples=(ExampleScore(0, "out", math.nan), ExampleScore(1, "x", 1.0))),  # fmt: skip
+            Evaluated(
+                step=0,
+                set_name="test",
+                role="test",
+                metrics={"exact_match": value},
+                rows=2,
+                seconds=1.0,
+                checkpoint=checkpoint,
+            ),
+            ExamplesScored(
+                step=0,
+                set_name="test",
+                metric="exact_match",
+                checkpoint=checkpoint,
+                examples=(ExampleScore(0, "out", math.nan), ExampleScore(1, "x", 1.0)),
+            ),
         )
     with read(workspace) as reader:
         found = {row.checkpoint: row.metrics["exact_match"] for row in reader.evaluations(run)}
