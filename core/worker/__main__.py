@@ -21,7 +21,6 @@ from core.paths import RunPaths, Workspace
 from core.runs.folder import read_job
 from core.runs.launch import ensure_supervisor
 from core.runs.spool import Spool
-from core.states import Outcome
 from core.worker.context import Context, Ending
 from core.worker.control import Control
 from core.worker.device import choose_device, prepare_environment, take_device
@@ -69,8 +68,9 @@ def _work(workspace: Workspace, paths: RunPaths, attempt: int, control: Control)
         context.started()
         for request in control.take():
             if request.request_id is not None:
-                message = f"the run ended as {ending.outcome} first"
-                context.say(RequestAnswered(request_id=request.request_id, ok=False, message=message))
+                granted = (request.action, ending.outcome) in (("stop", "stopped"), ("pause", "paused"))
+                message = ending.message if granted else f"the run ended as {ending.outcome} first"
+                context.say(RequestAnswered(request_id=request.request_id, ok=granted, message=message))
         context.say(ending.to_event())
         return 0 if context.outbox.flush(_FLUSH_SECONDS) else 1
     except (FinetuiError, OSError):
@@ -83,8 +83,8 @@ def _work(workspace: Workspace, paths: RunPaths, attempt: int, control: Control)
 def _do_job(context: Context) -> Ending:
     wanted = context.job.queued.device
     context.device = choose_device(wanted)
-    if wanted != "none" and take_device(context.workspace, context.device, context.outbox, context.control) is None:
-        return Ending(outcome=Outcome.STOPPED, message="a stop was asked for while the run waited for the device")
+    if wanted != "none":
+        take_device(context)
     return _job_of(context.job.queued.kind)(context)
 
 

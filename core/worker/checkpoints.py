@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from transformers import Trainer
 
 from core.errors import CheckpointError, WorkspaceError
+from core.events import BestChanged, CheckpointSaved
 from core.paths import RunPaths
 from core.runs.checkpoints import (
     Manifest,
@@ -32,6 +33,8 @@ from core.runs.checkpoints import (
     publish,
     stage,
 )
+from core.runs.spool import tail
+from core.worker.context import Context
 from core.worker.progress import STATE_FILE, Progress
 
 OPTIMIZER_FILE, SCHEDULER_FILE, RNG_FILE, TRAINER_STATE_FILE = (
@@ -84,6 +87,28 @@ def find_resume_point(paths: RunPaths, recipe_sha256: str) -> ResumePoint | None
     if missing:
         raise CheckpointError(f"{manifest.folder.name} can't be resumed exactly: it has no {', '.join(missing)}")
     return ResumePoint(manifest, Progress.read(manifest.folder))
+
+
+def announce_unannounced(context: Context, resume: ResumePoint, best_name: str) -> None:
+    """Say of the resumed checkpoint what its worker had no time to say: it was killed right after the rename."""
+    manifest, progress = resume.manifest, resume.progress
+    if any(
+        isinstance(record.event, CheckpointSaved) and record.event.step == manifest.step
+        for _, record in tail(context.paths.events, 0).records
+    ):
+        return
+    context.say(
+        CheckpointSaved(
+            step=manifest.step,
+            folder=manifest.folder.relative_to(context.paths.folder).as_posix(),
+            bytes=manifest.bytes,
+            manifest_sha256=manifest.sha256,
+            reason="scheduled",
+            seconds=0.0,
+        )
+    )
+    if progress.best_step == manifest.step and progress.best_value is not None:
+        context.say(BestChanged(step=manifest.step, metric=best_name, value=progress.best_value))
 
 
 def _has_step_folder(paths: RunPaths) -> bool:

@@ -16,7 +16,11 @@ from core.worker.outbox import Outbox
 
 
 class EndRequested(TrainingError):
-    """A stop or a pause came before there was anything to save."""
+    """A stop or a pause came before there was anything to save; `outcome` is `stopped` or `paused`."""
+
+    def __init__(self, outcome: str) -> None:
+        super().__init__(f"{outcome} before the first step")
+        self.outcome = outcome
 
 
 @dataclass(slots=True)
@@ -56,7 +60,7 @@ class Context:
         )
 
     def phase(self, name: str, step: int | None = None) -> None:
-        """Say what the worker is busy with now, and end here if a stop or a pause was asked for meanwhile."""
+        """Say what the worker is busy with now."""
         self.say(PhaseEntered(phase=name, step=step))
 
     def end_if_asked(self) -> None:
@@ -65,8 +69,9 @@ class Context:
         Raises:
             EndRequested: a stop or a pause is waiting.
         """
-        if self.control.wants_to_end():
-            raise EndRequested("a stop was asked for before the first step")
+        outcome = self.control.wanted_end()
+        if outcome is not None:
+            raise EndRequested(outcome)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,10 +44,15 @@ class Control:
             self._signalled = True
             self._pending.append(Request("stop", None))
 
-    def wants_to_end(self) -> bool:
-        """Whether a stop or a pause is waiting; asks without taking it, for long work between two steps."""
+    def wanted_end(self) -> str | None:
+        """`stopped` or `paused` where such a request is waiting; asks without taking it."""
         self._read()
-        return any(request.action in ("stop", "pause") for request in self._pending)
+        actions = {request.action for request in self._pending}
+        return "stopped" if "stop" in actions else "paused" if "pause" in actions else None
+
+    def wants_to_end(self) -> bool:
+        """Whether a stop or a pause is waiting; for long work between two steps."""
+        return self.wanted_end() is not None
 
     def take(self) -> list[Request]:
         """All requests that are waiting, oldest first; each is given out once."""

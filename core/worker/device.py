@@ -9,11 +9,9 @@ import os
 from pathlib import Path
 
 from core.errors import LaunchError
-from core.events import PhaseEntered
 from core.locks import FileLock
 from core.paths import Workspace, runtime_folder
-from core.worker.control import Control
-from core.worker.outbox import Outbox
+from core.worker.context import Context
 
 _POLL_SECONDS = 0.2
 
@@ -63,13 +61,16 @@ def device_lock_path(workspace: Workspace, device: str) -> Path:
     return runtime_folder() / f"gpu-{identity}.lock"
 
 
-def take_device(workspace: Workspace, device: str, outbox: Outbox, control: Control) -> FileLock | None:
-    """Hold the device, waiting as long as another job has it; None if a stop was asked for meanwhile."""
-    lock = FileLock(device_lock_path(workspace, device))
+def take_device(context: Context) -> FileLock:
+    """Hold the context's device, waiting as long as another job has it.
+
+    Raises:
+        EndRequested: a stop or a pause was asked for meanwhile.
+    """
+    lock = FileLock(device_lock_path(context.workspace, context.device))
     if lock.try_acquire():
         return lock
-    outbox.say(PhaseEntered(phase=f"waiting for the device ({device} is in use by another job)"))
+    context.phase(f"waiting for the device ({context.device} is in use by another job)")
     while not lock.acquire(_POLL_SECONDS):
-        if control.wants_to_end():
-            return None
+        context.end_if_asked()
     return lock

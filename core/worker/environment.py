@@ -40,11 +40,16 @@ def write_environment(
     *,
     attempt: int,
     device: str,
+    model: str,
+    folder: Path,
     seed: int,
     datasets: Sequence[DatasetVersion],
     choices: Sequence[Choice],
 ) -> None:
-    """Write environment.json, whole or not at all."""
+    """Write environment.json, whole or not at all.
+
+    `folder` is where the base lay; that of a hub's snapshot names its commit.
+    """
     content = {
         "version": 1,
         "attempt": attempt,
@@ -53,6 +58,7 @@ def write_environment(
         "platform": {"system": platform.platform(), "machine": platform.machine()},
         "hardware": hardware(device),
         "git": git_state(workspace.root),
+        "model": {"path": model, "folder": str(folder)},
         "seed": seed,
         "datasets": [asdict(version) for version in datasets],
         "choices": [asdict(choice) for choice in choices],

@@ -22,7 +22,7 @@ _HOST_MEMORY_WORDS = ("can't allocate memory", "cannot allocate memory", "not en
 def ending_of(error: BaseException, context: Context) -> Ending:
     """What to say at the end of a job that raised `error`."""
     if isinstance(error, EndRequested):
-        return Ending(outcome=Outcome.STOPPED, message=error.what)
+        return Ending(outcome=error.outcome, message=error.what)
     traceback.print_exception(error, file=sys.stderr)
     place = _out_of_memory_place(error)
     if place is not None:

@@ -92,7 +92,7 @@ def encode_prompts(recipe: Recipe, tokenizer: ChatTokenizer) -> tuple[tuple[int,
     encoded = []
     for prompt in recipe.evaluate.prompts:
         if tokenizer.template is None:
-            encoded.append(tuple(tokenizer.encode(prompt)))
+            encoded.append((*tokenizer.frame[0], *tokenizer.encode(prompt)))
         else:
             text = tokenizer.render([{"role": "user", "content": prompt}], add_generation_prompt=True)
             encoded.append(tuple(tokenizer.encode(text)))

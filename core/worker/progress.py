@@ -18,8 +18,9 @@ STATE_FILE = "finetui_state.json"
 class Progress:
     """`tokens` and `elapsed_seconds` count over all attempts.
 
-    `best_step` is the best checkpoint, `best_seen` the best value of any evaluation (for patience). `last_values` are
-    each set's latest losses; `gradient_norms` the latest ones (for the health rules).
+    `best_step` is the best checkpoint, `best_seen` the best value of any evaluation (for patience). From
+    `gradient_norms` to `last_raised` it is the health rules' memory. `parameter_dtypes` are the number formats of the
+    trained weights at the checkpoint.
     """
 
     tokens: int = 0

@@ -69,8 +69,14 @@ class AfterStep(TrainerCallback):
         self.reporter.begin()
         step = state.global_step
         if step and step in self._duties.plan.evaluation_steps and self._progress.last_evaluated_step != step:
-            self._evaluate(step)
+            self._make_up_evaluation(step)
         self.reporter.step_over()
+
+    def _make_up_evaluation(self, step: int) -> None:
+        improved = self._judge(self._evaluate(step))
+        if improved is not None:
+            self._progress.best_step, self._progress.best_value = step, improved
+            self._context.say(BestChanged(step=step, metric=self._duties.best.name, value=improved))
 
     def on_log(
         self,
@@ -171,6 +177,7 @@ class AfterStep(TrainerCallback):
         if improved is not None:
             progress.best_step, progress.best_value = step, improved
         self._context.phase("saving", step)
+        self._context.outbox.sync()  # a checkpoint must not survive a power cut that its steps do not
         began = time.monotonic()
         try:
             published = self._duties.save(self._trainer)

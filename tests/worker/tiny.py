@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -134,7 +134,7 @@ def make_job(
     recipe: Recipe,
     *,
     kind: str = "train",
-    arguments: dict[str, object] | None = None,
+    arguments: Mapping[str, object] | None = None,
     resumed_from: str | None = None,
 ) -> RunPaths:
     """A run folder of any kind of job, for the CPU."""

@@ -63,8 +63,9 @@ def run(context: Context) -> Ending:
     measured = 0
     for group in _by_base(targets):
         measured += _evaluate_group(context, group, set_names)
-        if context.control.wants_to_end():
-            return Ending(outcome="stopped", message=f"stopped after {measured} of {len(targets)} checkpoints")
+        outcome = context.control.wanted_end()
+        if outcome is not None:
+            return Ending(outcome=outcome, message=f"{outcome} after {measured} of {len(targets)} checkpoints")
     return Ending(outcome="completed", message=f"evaluated {measured} of {len(targets)} on {', '.join(set_names)}")
 
 

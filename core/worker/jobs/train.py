@@ -20,7 +20,13 @@ from core.runs.checkpoints import Manifest, sweep_staging, verify
 from core.worker.adapters import peft_config
 from core.worker.batches import to_dataset
 from core.worker.best import BestRule
-from core.worker.checkpoints import ResumePoint, find_resume_point, read_adapter_config, save_checkpoint
+from core.worker.checkpoints import (
+    ResumePoint,
+    announce_unannounced,
+    find_resume_point,
+    read_adapter_config,
+    save_checkpoint,
+)
 from core.worker.context import Context, Ending
 from core.worker.environment import write_environment
 from core.worker.model import LoadedModel, load_model, model_folder
@@ -62,6 +68,8 @@ def run(context: Context) -> Ending:
     resume = find_resume_point(context.paths, sha256) if context.attempt > 1 else None
     resumed_step = resume.manifest.step if resume else 0
     context.started(resumed_from_step=resumed_step if context.attempt > 1 else None)
+    if resume is not None:
+        announce_unannounced(context, resume, BestRule.of(recipe).name)
     start = _Start(resume, _other_run(context.workspace, context.job.queued.resumed_from))
 
     context.phase("preparing")
@@ -179,6 +187,8 @@ def _say_plan(
         context.paths,
         attempt=context.attempt,
         device=context.device,
+        model=recipe.model.path,
+        folder=base.folder,
         seed=recipe.train.seed,
         datasets=data.train.versions,
         choices=choices,
