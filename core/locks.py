@@ -9,12 +9,15 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import struct
 import time
 from pathlib import Path
 from types import TracebackType
 
 from core.errors import WorkspaceError
 from core.paths import make_private_folder
+
+_FLOCK = struct.Struct("hhqqi4x")  # l_type, l_whence, l_start, l_len, l_pid of 64-bit Linux
 
 _held: set[str] = set()
 """Files this process has locked: opening one of them again and closing it would silently drop the lock."""
@@ -88,20 +91,36 @@ class FileLock:
         self.release()
 
 
-def is_locked(path: Path) -> bool:
-    """Whether some process holds the lock on `path`; a missing file is not locked. Never creates the file."""
+def lock_holder(path: Path) -> int | None:
+    """The pid that holds the lock on `path`; None where it is free or the file is missing. Never creates the file.
+
+    The kernel is asked (fcntl(2), F_GETLK): probing by taking the lock for an instant would make another prober, or
+    its rightful owner, believe that it is held. The pid is 0 or negative where the holder is outside this process's
+    pid namespace or on another host.
+
+    Raises:
+        OSError: the file can't be opened, or the file system has no locks.
+    """
     if os.path.realpath(path) in _held:
-        return True
+        return os.getpid()
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN):
-            return True
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return None
         raise
+    try:
+        answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
     finally:
         os.close(descriptor)
-    return False
+    kind, _, _, _, pid = _FLOCK.unpack(answer)
+    return None if kind == fcntl.F_UNLCK else int(pid)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether some process holds the lock on `path`.
+
+    Raises:
+        OSError: as `lock_holder`.
+    """
+    return lock_holder(path) is not None

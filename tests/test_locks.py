@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import WorkspaceError
-from core.locks import FileLock, is_locked
+from core.locks import FileLock, is_locked, lock_holder
 from tests.conftest import wait_until
 
 HOLDER = """
@@ -41,6 +42,7 @@ def test_a_lock_of_another_process_is_seen_and_ends_with_its_death(tmp_path: Pat
     with _hold_elsewhere(path) as holder:
         lock = FileLock(path)
         assert is_locked(path)
+        assert lock_holder(path) == holder.pid
         assert not lock.try_acquire()
         assert not lock.acquire(timeout_seconds=0.1)
         holder.kill()
@@ -53,14 +55,16 @@ def test_looking_at_an_own_lock_does_not_drop_it(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
     with FileLock(path) as lock:
         assert lock.try_acquire()
-        assert is_locked(path)
+        assert lock_holder(path) == os.getpid()
         assert not FileLock(path).try_acquire()
         assert subprocess.run([sys.executable, "-c", PROBE, str(path)], check=False).returncode == 1
     assert not is_locked(path)
 
 
 def test_a_missing_file_is_not_locked_and_is_not_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
     assert not is_locked(tmp_path / "absent")
+    assert not is_locked(tmp_path / "file" / "below.lock")
     assert not (tmp_path / "absent").exists()
 
 

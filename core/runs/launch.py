@@ -20,8 +20,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from core.errors import LaunchError
+from core.locks import lock_holder
 from core.paths import RunPaths, Workspace, make_private_folder
-from core.runs.holders import lock_holder
 from core.runs.identity import ProcessIdentity, identify
 from core.runs.redact import child_environment
 from core.runs.spool import last_line

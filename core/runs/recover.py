@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from signal import SIGKILL, Signals
 
 from core.events import Event, Finished, Moved, Record, Started, WorkerSpawned, decode_line
+from core.locks import lock_holder
 from core.paths import RunPaths
-from core.runs.holders import lock_holder
 from core.runs.identity import ProcessIdentity, is_alive
 from core.runs.spool import read_from
 from core.states import Outcome, State

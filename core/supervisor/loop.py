@@ -14,9 +14,8 @@ from functools import partial
 
 from core.errors import FinetuiError, LaunchError, StoreNewerError, WorkspaceError
 from core.events import Exited
-from core.locks import FileLock
+from core.locks import FileLock, lock_holder
 from core.paths import Workspace
-from core.runs.holders import lock_holder
 from core.runs.identity import read_boot_id
 from core.runs.recover import judge, last_spawned, worker_lives
 from core.runs.redact import redact

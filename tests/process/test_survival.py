@@ -15,7 +15,6 @@ import pytest
 
 from core.events import Moved, StepLogged, WorkerSpawned
 from core.runs import launch
-from core.runs.holders import lock_holder
 from core.runs.identity import read_boot_id
 from core.runs.launch import ensure_supervisor, module_command, supervisor_lives
 from core.runs.queue import release, resume
@@ -187,6 +186,7 @@ def test_after_a_reboot_live_runs_are_lost_and_the_queue_is_held(site: Site, tmp
 SHELL = """
 import sys
 from pathlib import Path
+from core.locks import lock_holder
 from core.paths import Workspace
 from core.recipe.load import load_recipe
 from core.runs.queue import submit
