@@ -14,6 +14,7 @@ import pexpect
 import pytest
 
 from core.events import Moved, StepLogged, WorkerSpawned
+from core.locks import lock_holder
 from core.runs import launch
 from core.runs.identity import read_boot_id
 from core.runs.launch import ensure_supervisor, module_command, supervisor_lives
