@@ -16,13 +16,14 @@ from core.store.database import empty_connection
 from core.store.rebuild import differing_tables
 from core.store.schema import SCHEMA_VERSION, STEPS, statements
 
+OF_LIBRARIES = ("_sqlite_migrations", "idx__sqlite_migrations", "sqlite_")
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
 def shape(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     """Every table and index of ours with its SQL, white space apart."""
     rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").fetchall()
-    return [(name, " ".join(sql.split())) for name, sql in rows if "_sqlite_migrations" not in name]
+    return [(name, " ".join(sql.split())) for name, sql in rows if not name.startswith(OF_LIBRARIES)]
 
 
 def test_migrations_make_the_whole_schema(workspace: Workspace) -> None:
