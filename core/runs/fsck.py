@@ -70,7 +70,8 @@ def _read_store(check: Check) -> int:
                 run = check.run(row.run_id)
                 run.in_store = True
                 moves = {transition.to_state for transition in reader.transitions(row.run_id)}
-                run.spawned = State.STARTING in moves
+                run.moved = State.STARTING in moves
+                run.spawned = any(attempt.spawned_at is not None for attempt in reader.attempts(row.run_id))
                 run.started = State.RUNNING in moves
                 run.trained = row.kind == "train" and bool(row.step)
                 for checkpoint in reader.checkpoints(row.run_id):

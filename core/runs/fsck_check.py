@@ -36,6 +36,7 @@ class Known:
     in_store: bool = False
     removed: bool = False
     recipe_sha256: str = ""
+    moved: bool = False
     spawned: bool = False
     started: bool = False
     trained: bool = False

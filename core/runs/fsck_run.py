@@ -46,7 +46,7 @@ def check_run(check: Check, run_id: str) -> None:
     control = check.lines(paths.control, run_id, is_live=is_live)
     _learn(known, paths, supervisor, events)
     expected = {
-        paths.supervisor: known.spawned and (known.in_journal or known.in_store),
+        paths.supervisor: known.moved,
         paths.log: known.spawned and known.in_journal,
         paths.events: known.started,
         paths.environment: known.trained,
@@ -99,6 +99,7 @@ def _check_asked(check: Check, paths: RunPaths, known: Known) -> None:
 def _learn(known: Known, paths: RunPaths, supervisor: LinesChecked | None, events: LinesChecked | None) -> None:
     """Add what the run's own files prove; events.jsonl is the truth about checkpoints, the store stands in for it."""
     for record in supervisor.records if supervisor else ():
+        known.moved |= isinstance(record.event, Moved)
         known.spawned |= isinstance(record.event, WorkerSpawned)
         known.started |= isinstance(record.event, Moved) and record.event.to_state == State.RUNNING
     if events and any(isinstance(record.event, Started) for record in events.records):
@@ -107,6 +108,7 @@ def _learn(known: Known, paths: RunPaths, supervisor: LinesChecked | None, event
     known.trained |= _has(events, StepLogged) or bool(step_folders(paths))
     known.started |= known.trained or paths.environment.exists()
     known.spawned |= known.started or paths.log.exists()
+    known.moved |= known.spawned and known.in_journal  # a run from elsewhere may have had no supervisor
 
 
 def _announced(events: LinesChecked) -> dict[int, str]:

@@ -86,6 +86,17 @@ def test_a_missing_run_folder_is_told(workspace: Workspace) -> None:
     assert told(fsck(workspace)) == {("missing", f"runs/{paths.run_id}")}
 
 
+def test_a_run_that_could_not_start_misses_nothing(workspace: Workspace) -> None:
+    paths = queue_run(workspace)
+    with Spool.open(paths.supervisor, attempt=1) as supervisor:
+        supervisor.append(Moved(from_state="queued", to_state="starting", journal_seq=1))
+        supervisor.append(Moved(from_state="starting", to_state="finished", journal_seq=1, outcome="could_not_start"))
+    ingest_once(workspace)
+    assert fsck(workspace).findings == ()
+    paths.supervisor.unlink()
+    assert told(fsck(workspace)) == {("missing", path) for path in in_run(paths, "supervisor.jsonl")}
+
+
 def test_altered_files_are_told(workspace: Workspace) -> None:
     paths = finished_run(workspace, steps=(10, 20))
     paths.recipe.write_text(paths.recipe.read_text().replace("seed: 42", "seed: 43"))
