@@ -52,7 +52,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     rows = read_evaluations(workspace_of(arguments), job_id, targets)
     if arguments.json:
         output.print_json([_object(row) for row in rows])
-    else:
+    elif rows:
         _print_rows(rows)
     return status if rows or status else 1
 
