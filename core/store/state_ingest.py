@@ -43,12 +43,15 @@ def ingest_states(writer: Writer, workspace: Workspace, tally: Tally) -> list[st
     Raises:
         ReplacedError: the journal or a supervisor.jsonl is not the file that was read before.
     """
+    # folders first: one that has a worker's lines by now had its line in the journal before
+    folders = writer.discovery.unknown_folders()
+    found_jobs = [job for run_id in folders if (job := job_to_import(workspace.run(run_id))) is not None]
     known = writer.positions.get("", JOURNAL)
     journal = _read_all(workspace, known, tally)
     queued = [record.event.run_id for record in journal.records if isinstance(record.event, RunQueued)]
     resumed = [record.event.run_id for record in journal.records if isinstance(record.event, Resumed)]
-    folders = set(writer.discovery.unknown_folders()) - set(queued)
-    jobs = [job for run_id in sorted(folders) if (job := job_to_import(workspace.run(run_id))) is not None]
+    journalled = set(filter(_is_run_id, queued))
+    jobs = [job for job in found_jobs if job.queued.run_id not in journalled]
     new = [*queued, *resumed, *(job.queued.run_id for job in jobs)]
     if writer.discovery.is_sweep_due:
         writer.positions.load_all()

@@ -15,7 +15,7 @@ from core.errors import FinetuiError, StoreBusyError, StoreNewerError
 from core.locks import FileLock
 from core.paths import Workspace
 from core.store import ingest_once, open_reader
-from core.store.content import natural_content
+from core.store.content import Row, natural_content
 from core.store.rebuild import check_database, differing_tables, rebuild
 from tests.store.history_maker import History
 from tests.store.line_files import Lines, queued_event, run_id
@@ -24,10 +24,10 @@ from tests.store.test_ingest import started, steps
 HISTORIES = 15
 
 
-def content(workspace: Workspace) -> dict[str, list[tuple[object, ...]]]:
+def content(workspace: Workspace) -> dict[str, list[Row]]:
     connection = sqlite3.connect(f"{workspace.database.as_uri()}?mode=ro", uri=True)
     try:
-        return dict(natural_content(connection))
+        return natural_content(connection)
     finally:
         connection.close()
 
@@ -71,7 +71,7 @@ def test_flipped_bytes_are_detected_and_mended(workspace: Workspace) -> None:
     detected = harmless = 0
     for _ in range(25):
         damaged = bytearray(sound)
-        for _ in range(3):
+        for _ in range(12):
             damaged[chance.randrange(len(damaged))] ^= 1 << chance.randrange(8)
         workspace.database.write_bytes(bytes(damaged))
         try:
