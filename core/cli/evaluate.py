@@ -37,7 +37,8 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Queue the job, wait, and print a row per target and set."""
     with open_store(arguments) as (workspace, reader):
-        targets = [target for words in arguments.targets for target in resolve_targets(reader, words)]
+        named = [target for words in arguments.targets for target in resolve_targets(reader, words)]
+    targets = list(dict.fromkeys(named))  # RUN and RUN@120 may mean the same checkpoint
     sets = [_absolute_where_a_file(name) for name in arguments.sets]
     job_id = submit_evaluation(workspace, targets, sets)
     if not arguments.wait:
