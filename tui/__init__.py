@@ -1,1 +1,1 @@
-"""finetui's screen: the entry point and the app; reads through one feed, acts through core's functions, owns no state."""
+"""finetui's screen: the entry point and the app; reads through one feed, acts through core, owns no state."""
