@@ -89,7 +89,7 @@ def _open_writable(database: Path, policy: JournalPolicy) -> sqlite3.Connection:
         connection.execute("PRAGMA cache_size = -16000")
         connection.execute("PRAGMA wal_autocheckpoint = 1000")
         _harden(connection)
-    except BaseException:
+    except BaseException:  # an open handle would keep the file locked; raised again
         connection.close()
         raise
     return connection
@@ -156,7 +156,7 @@ def _open_read_only(database: Path, how: str, timeout_seconds: float) -> tuple[s
         _harden(connection)
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         return connection, int(connection.execute("PRAGMA user_version").fetchone()[0])
-    except BaseException:
+    except BaseException:  # an open handle would keep the file locked; raised again
         connection.close()
         raise
 

@@ -40,7 +40,7 @@ def migrate(connection: sqlite3.Connection) -> int:
         migrations.apply(database)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # never between two schemas; raised again
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise

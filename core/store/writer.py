@@ -44,7 +44,7 @@ class Writer:
         try:
             yield
             self.connection.execute("COMMIT")
-        except BaseException:
+        except BaseException:  # whatever it was, half of it must not stay; raised again
             if self.connection.in_transaction:
                 self.connection.execute("ROLLBACK")
             self.keys.forget()
@@ -77,6 +77,6 @@ def open_writer(workspace: Workspace, *, sweep: bool = True) -> Writer:
     try:
         with translated(workspace.database):
             return Writer(connection, workspace, policy, sweep=sweep)
-    except BaseException:
+    except BaseException:  # an open handle would keep the file locked; raised again
         connection.close()
         raise
