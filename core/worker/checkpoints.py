@@ -214,6 +214,25 @@ def restore_dtypes(model: torch.nn.Module, dtypes: dict[str, str]) -> None:
             parameter.data = parameter.data.to(wanted)
 
 
+def restore_optimizer_formats(optimizer: torch.optim.Optimizer, path: Path) -> None:
+    """Give the optimizer's state the number formats in which it was saved.
+
+    torch casts a loaded state to the format of its weight: an optimizer that keeps float32 beside bfloat16 weights
+    (Adafactor) would go on with a coarser state than it had.
+    """
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    if all(weight.dtype == torch.float32 for weight in weights):
+        return
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    numbers = [number for group in saved["param_groups"] for number in group["params"]]
+    for weight, number in zip(weights, numbers, strict=True):
+        state = optimizer.state[weight]
+        for key, value in saved["state"].get(number, {}).items():
+            loaded = state.get(key)
+            if isinstance(value, torch.Tensor) and isinstance(loaded, torch.Tensor) and loaded.dtype != value.dtype:
+                state[key] = value.to(loaded.device)
+
+
 def read_adapter_config(folder: Path) -> dict[str, object] | None:
     """The adapter configuration in a checkpoint, None where it holds a whole model.
 

@@ -19,7 +19,7 @@ from core.errors import ModelError
 from core.recipe.schedule import StepPlan
 from core.recipe.schema import Recipe
 from core.worker.batches import Collator
-from core.worker.checkpoints import restore_dtypes, trained_dtypes
+from core.worker.checkpoints import OPTIMIZER_FILE, restore_dtypes, restore_optimizer_formats, trained_dtypes
 from core.worker.model import LoadedModel
 from core.worker.progress import Progress
 
@@ -42,6 +42,11 @@ class SftTrainer(SFTTrainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: torch.nn.Module | None = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         restore_dtypes(self.model, Progress.read(Path(resume_from_checkpoint)).parameter_dtypes)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None:
+            restore_optimizer_formats(self.optimizer, Path(checkpoint) / OPTIMIZER_FILE)
 
     def load_weights(self, folder: Path) -> None:
         """Begin from another run's weights, in the number formats of this one."""
