@@ -114,9 +114,13 @@ def _evaluate_group(context: Context, group: Sequence[Target], set_names: Sequen
     context.training_began = True  # from here on a failure is no longer one of the start
     context.say(Resolved(choices=loaded.choices))
     resident = ResidentBase(loaded.model)
+    prepared: dict[str, EvaluationTask] = {}
     done = 0
     for target in group:
-        for task in [_find_set(target.recipe, name, tokenizer) for name in set_names]:
+        for name in set_names:
+            key = f"{name} {target.recipe.data!r} {target.recipe.evaluate.sets!r} {target.recipe.train.seed}"
+            task = prepared.get(key) or _find_set(target.recipe, name, tokenizer)
+            prepared[key] = task
             context.phase(f"evaluating {target.name} on {task.name}", target.step)
             if not _measure(context, resident, loaded.autocast, tokenizer, target, task):
                 return done
