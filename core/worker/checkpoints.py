@@ -8,7 +8,6 @@ scheduler.pt, rng_state.pth, trainer_state.json, and finetui's own state as JSON
 
 from __future__ import annotations
 
-import json
 import random
 import shutil
 from dataclasses import dataclass
@@ -231,19 +230,3 @@ def restore_optimizer_formats(optimizer: torch.optim.Optimizer, path: Path) -> N
             loaded = state.get(key)
             if isinstance(value, torch.Tensor) and isinstance(loaded, torch.Tensor) and loaded.dtype != value.dtype:
                 state[key] = value.to(loaded.device)
-
-
-def read_adapter_config(folder: Path) -> dict[str, object] | None:
-    """The adapter configuration in a checkpoint, None where it holds a whole model.
-
-    Raises:
-        CheckpointError: the file is damaged.
-    """
-    path = folder / "adapter_config.json"
-    if not path.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} can't be read", why=str(error)) from error
-    return dict(content)

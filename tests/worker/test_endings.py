@@ -12,10 +12,21 @@ from typing import Any
 import pytest
 import torch
 
-from core.events import BestChanged, CheckpointSaved, Evaluated, HealthRaised, StepLogged
+from core.events import (
+    BestChanged,
+    CheckpointSaved,
+    ControlGiven,
+    Evaluated,
+    HealthRaised,
+    PhaseEntered,
+    Started,
+    StepLogged,
+)
 from core.paths import Workspace
 from core.runs.checkpoints import list_checkpoints, verify
+from core.runs.spool import Spool, tail
 from core.worker.objectives.sft import SftTrainer
+from core.worker.outbox import Outbox
 from tests.worker.tiny import curve, events, make_recipe, make_run, train_here
 
 
@@ -121,10 +132,6 @@ def test_full_disk_delays_events_in_order(
     workspace: Workspace, tiny_model: Path, tiny_rows: Path, tmp_path: Path
 ) -> None:
     """The spool itself can't grow for a while: nothing that was said is lost."""
-    from core.events import PhaseEntered
-    from core.runs.spool import Spool
-    from core.worker.outbox import Outbox
-
     outbox = Outbox(Spool.open(tmp_path / "events.jsonl", 1))
     outbox.say(PhaseEntered(phase="0"))
     with files_up_to((tmp_path / "events.jsonl").stat().st_size + 150):
@@ -135,8 +142,6 @@ def test_full_disk_delays_events_in_order(
     outbox.say(PhaseEntered(phase="6"))
     assert outbox.waiting == 0
     outbox.close()
-    from core.runs.spool import tail
-
     found = tail(tmp_path / "events.jsonl", 0)
     said = [record.event.phase for _, record in found.records if isinstance(record.event, PhaseEntered)]
     assert said == [str(number) for number in range(7)] and found.damaged_lines == 0
@@ -174,3 +179,17 @@ def test_test_set_is_never_opened_while_training(
     secret.unlink()
     assert train_here(run).outcome == "completed"
     assert {event.set_name for event in events(run, Evaluated)} == {"held"}
+
+
+@pytest.mark.parametrize(("action", "outcome"), [("stop", "stopped"), ("pause", "paused")])
+def test_asked_to_end_before_the_first_step(
+    action: str, outcome: str, workspace: Workspace, tiny_model: Path, tiny_rows: Path, tmp_path: Path
+) -> None:
+    """While the model is being loaded there is nothing to save: the run ends as asked, and resumes from the start."""
+    run = make_run(workspace, make_recipe(tmp_path, tiny_model, tiny_rows, "train.max_steps=2"))
+    with Spool.open(run.control, 1) as control:
+        control.append(ControlGiven(request_id="early", action=action))
+    assert train_here(run).outcome == outcome
+    assert events(run, StepLogged) == []
+    assert train_here(run, attempt=2).outcome == "completed"
+    assert [event.resumed_from_step for event in events(run, Started)] == [None, 0]

@@ -24,7 +24,6 @@ from core.worker.checkpoints import (
     ResumePoint,
     announce_unannounced,
     find_resume_point,
-    read_adapter_config,
     save_checkpoint,
 )
 from core.worker.context import Context, Ending
@@ -33,6 +32,7 @@ from core.worker.model import LoadedModel, load_model, model_folder
 from core.worker.objectives.sft import SftTrainer, make_trainer
 from core.worker.prepared import RunData, prepare_run
 from core.worker.progress import Progress
+from core.worker.resident import holds_adapter
 from core.worker.sets import SetEvaluator
 from core.worker.steps import AfterStep, Duties
 
@@ -53,7 +53,7 @@ class _Start:
     @property
     def has_adapter(self) -> bool:
         """Whether another run's checkpoint is begun from, and holds an adapter rather than a whole model."""
-        return self.from_checkpoint is not None and read_adapter_config(self.folder) is not None
+        return self.from_checkpoint is not None and holds_adapter(self.folder)
 
 
 def run(context: Context) -> Ending:
