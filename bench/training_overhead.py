@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from bench.figures import Figure, finish, machine
 from core.paths import Workspace
 from core.recipe.load import LoadedRecipe, load_recipe
 from core.recipe.schema import QloraMethod
+from core.runs.launch import supervisor_lives
 from core.runs.queue import submit
 from core.runs.requests import wait_for_end
 from core.starter import resolve
@@ -79,6 +81,7 @@ def measure(steps: int = STEPS, repetitions: int = REPETITIONS) -> list[Figure]:
             bare.append(_bare(Path(folder), recipe))
             if repetition % 2:
                 ours.append(_ours(workspace, recipe))
+        _wait_for_supervisor(workspace)
     _same_job(ours, bare)
     pairs = statistics.median(mine.seconds / other.seconds for mine, other in zip(ours, bare, strict=True))
     note = f"median of whole pairs {100 * (pairs - 1):+.1f} %, last losses {ours[0].loss:.4f} and {bare[0].loss:.4f}"
@@ -93,6 +96,13 @@ def measure(steps: int = STEPS, repetitions: int = REPETITIONS) -> list[Figure]:
             note=note,
         ),
     ]
+
+
+def _wait_for_supervisor(workspace: Workspace) -> None:
+    """Its last lines must not land in a folder that is being deleted."""
+    deadline = time.monotonic() + 30
+    while supervisor_lives(workspace) and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _side(what: str, runs: list[Trained]) -> Figure:
