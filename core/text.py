@@ -52,6 +52,8 @@ def safe_line(text: str, max_characters: int | None = None) -> str:
 
 def display_width(text: str) -> int:
     """Cells that `text` takes in a terminal: 2 for wide and full-width characters, 0 for combining marks."""
+    if text.isascii():
+        return len(text)  # most names and all numbers: a table of ten thousand rows is measured cell by cell
     return sum(_character_width(character) for character in text)
 
 

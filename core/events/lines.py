@@ -87,8 +87,7 @@ def encode_line(record: Record) -> bytes:
     """
     if record.event is None:
         raise ValueError("a record without an event can't be written")
-    nonfinite: dict[str, str] = {}
-    body: dict[str, Json] = {
+    body: dict[str, object] = {
         "v": FORMAT_VERSION,
         "seq": record.seq,
         "attempt": record.attempt,
@@ -96,29 +95,37 @@ def encode_line(record: Record) -> bytes:
         "type": type(record.event).__name__,
     }
     for field in fields(record.event):
-        body[field.name] = _to_json(getattr(record.event, field.name), field.name, nonfinite)
-    if nonfinite:
-        body["nonfinite"] = cast(Json, nonfinite)
-    payload = json.dumps(body, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode(
-        "utf-8", "backslashreplace"
-    )
+        body[field.name] = getattr(record.event, field.name)
+    try:
+        text = _ENCODER.encode(body)  # finite numbers are the rule, and this is on the trainer's path
+    except ValueError:
+        nonfinite: dict[str, str] = {}
+        finite = {name: _finite(value, name, nonfinite) for name, value in body.items()}
+        text = _ENCODER.encode({**finite, "nonfinite": nonfinite})
+    payload = text.encode("utf-8", "backslashreplace")
     return b"%08x %s\n" % (zlib.crc32(payload), payload)
 
 
-def _to_json(value: object, path: str, nonfinite: dict[str, str]) -> Json:
-    if value is None or isinstance(value, (str, bool, int)):
-        return value
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return value
+def _as_dictionary(value: object) -> dict[str, object]:
+    """What the encoder does with a small dataclass of ours inside an event."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}  # type: ignore[arg-type]
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, ensure_ascii=False, default=_as_dictionary)
+
+
+def _finite(value: object, path: str, nonfinite: dict[str, str]) -> object:
+    """`value` with every non-finite number as None, its kind noted under its path."""
+    if isinstance(value, float) and not math.isfinite(value):
         nonfinite[path] = "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
         return None
     if isinstance(value, dict):
-        return {str(key): _to_json(item, f"{path}\t{key}", nonfinite) for key, item in value.items()}
+        return {str(key): _finite(item, f"{path}\t{key}", nonfinite) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
-        return [_to_json(item, f"{path}\t{index}", nonfinite) for index, item in enumerate(value)]
-    names = [field.name for field in fields(value)]  # type: ignore[arg-type]  # a small dataclass of ours
-    return {name: _to_json(getattr(value, name), f"{path}\t{name}", nonfinite) for name in names}
+        return [_finite(item, f"{path}\t{index}", nonfinite) for index, item in enumerate(value)]
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    return _finite(_as_dictionary(value), path, nonfinite)
 
 
 def decode_line(line: bytes) -> Record:
