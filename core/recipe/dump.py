@@ -38,6 +38,14 @@ def _escaped(value: object) -> object:
 
 
 def recipe_sha256(recipe: Recipe) -> str:
-    """SHA-256 over the recipe's content as canonical JSON: independent of the order of keys and of all formatting."""
-    content = json.dumps(recipe.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """SHA-256 over what the recipe says that is not a default, as canonical JSON.
+
+    Independent of the order of keys and of all formatting. Defaults are left out so that a field which a later version
+    adds does not change the hash of every run that was made before it.
+    """
+    said = recipe.model_dump(mode="json", exclude_defaults=True)
+    # the type of a union's member is its own default: without it, lora and qlora would be the same recipe
+    said["method"] = {**said.get("method", {}), "type": recipe.method.type}
+    said["objective"] = {**said.get("objective", {}), "type": recipe.objective.type}
+    content = json.dumps(said, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(content.encode()).hexdigest()

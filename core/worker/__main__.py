@@ -20,6 +20,7 @@ from core.locks import FileLock
 from core.paths import RunPaths, Workspace
 from core.runs.folder import read_job
 from core.runs.launch import ensure_supervisor
+from core.runs.recover import attempt_facts
 from core.runs.spool import Spool
 from core.worker.context import Context, Ending
 from core.worker.control import Control
@@ -28,6 +29,8 @@ from core.worker.outbox import Outbox
 from core.worker.outcomes import ending_of
 
 _FLUSH_SECONDS = 30.0
+_LOCK_SECONDS = 10.0
+"""An earlier attempt's worker may still be leaving when the next one is started."""
 
 
 def main(arguments: list[str]) -> int:
@@ -43,8 +46,8 @@ def main(arguments: list[str]) -> int:
     control = Control(paths.control, attempt)
     control.install_signals()
     lock = FileLock(paths.lock)  # held until the process is gone: the kernel gives it back, and only then
-    if not lock.try_acquire():
-        sys.stderr.write(f"another worker has {paths.folder}\n")
+    if not lock.acquire(_LOCK_SECONDS) or attempt_facts(paths, attempt)[0] is not None:
+        sys.stderr.write(f"another worker has, or had, attempt {attempt} of {paths.folder}\n")
         return 1
     try:
         return _work(workspace, paths, attempt, control)

@@ -11,20 +11,27 @@ from dataclasses import dataclass
 
 import torch
 from datasets import Dataset
-from trl import pack_dataset
 
-from core.data.masks import EncodedRow
+from core.data.masks import IGNORED, EncodedRow
+from core.data.packing import pack
 
-IGNORED = -100
-"""The label of a token that is read but not trained, as in torch's cross entropy."""
+__all__ = ["IGNORED", "Collator", "to_dataset"]
 
 
 def to_dataset(rows: Sequence[EncodedRow], *, packing: bool, max_length: int) -> Dataset:
-    """A table of `input_ids` and `labels`, one row per example; packed also `seq_lengths`, the rows' lengths."""
-    table = Dataset.from_dict(
-        {"input_ids": [list(row.input_ids) for row in rows], "labels": [list(row.labels) for row in rows]}
+    """A table of `input_ids` and `labels`, one row per example; packed also `position_ids`, which begin anew."""
+    if not packing:
+        return Dataset.from_dict(
+            {"input_ids": [list(row.input_ids) for row in rows], "labels": [list(row.labels) for row in rows]}
+        )
+    packed = pack(rows, max_length)
+    return Dataset.from_dict(
+        {
+            "input_ids": [list(row.input_ids) for row in packed],
+            "labels": [list(row.labels) for row in packed],
+            "position_ids": [list(row.position_ids) for row in packed],
+        }
     )
-    return pack_dataset(table, max_length, strategy="bfd") if packing else table
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ class Collator:
 
     def __call__(self, rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor | int]:
         width = max(len(row["input_ids"]) for row in rows)
-        packed = "seq_lengths" in rows[0]
+        packed = "position_ids" in rows[0]
         input_ids = torch.full((len(rows), width), self.pad_token_id, dtype=torch.long)
         labels = torch.full((len(rows), width), IGNORED, dtype=torch.long)
         last = torch.zeros((len(rows), width), dtype=torch.long)
@@ -50,11 +57,10 @@ class Collator:
             input_ids[index, :length] = torch.tensor(row["input_ids"], dtype=torch.long)
             labels[index, :length] = torch.tensor(row["labels"], dtype=torch.long)
             if packed:
-                last[index] = _positions(row["seq_lengths"], width)
+                last[index, :length] = torch.tensor(row["position_ids"], dtype=torch.long)
+                last[index, length:] = torch.arange(width - length)  # padding is a row of its own
             else:
                 last[index, :length] = 1
-        if packed:
-            labels[last == 0] = IGNORED  # the first token of a row must not be predicted from the row before it
         return {
             "input_ids": input_ids,
             "labels": labels,
@@ -62,9 +68,3 @@ class Collator:
             "tokens": tokens,
             "tokens_trained": int((labels[:, 1:] != IGNORED).sum()),
         }
-
-
-def _positions(lengths: list[int], width: int) -> torch.Tensor:
-    """Positions that begin anew with each packed row; padding at the end is a row of its own."""
-    rest = width - sum(lengths)
-    return torch.cat([torch.arange(length) for length in (*lengths, *([rest] if rest else []))])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.data.chat import ChatTokenizer
+from core.data.gate import Audit, audit, count_leaks
 from core.data.load import Source
 from core.data.prepare import PreparedEvaluation, PreparedTrain, prepare_evaluation, prepare_train
 from core.errors import DatasetError
@@ -50,17 +51,25 @@ def prepare_run(recipe: Recipe, tokenizer: ChatTokenizer) -> RunData:
         held_out=held_out,
         seed=recipe.train.seed,
     )
-    if not any(label != -100 for row in train.rows for label in row.labels):
-        raise DatasetError(
-            "no token of the training rows is trained",
-            why=f"{len(train.rows)} rows were read with data.train_on={recipe.data.train_on}",
-            try_this="see `finetui data masks` on the file, or set data.train_on=all",
-        )
     sets = {
         name: train.held_out[name] if entry.from_train is not None else read_set(recipe, entry, tokenizer)
         for name, entry in training_sets.items()
     }
-    return RunData(train, sets, encode_prompts(recipe, tokenizer))
+    data = RunData(train, sets, encode_prompts(recipe, tokenizer))
+    blockers = audit_run(data).blockers
+    if blockers:
+        raise DatasetError(
+            blockers[0],
+            why=f"{len(train.rows)} rows were read with data.train_on={recipe.data.train_on}",
+            try_this="check that the rows have answers, or set data.train_on=all",
+        )
+    return data
+
+
+def audit_run(data: RunData) -> Audit:
+    """What must stop this run and what must be said before it: losses, doubts, evaluation rows that are trained too."""
+    leaks = count_leaks(data.train.content_hashes, {name: entry.content_hashes for name, entry in data.sets.items()})
+    return audit(data.train.report, leaks)
 
 
 def read_set(recipe: Recipe, entry: EvaluationSet, tokenizer: ChatTokenizer) -> PreparedEvaluation:

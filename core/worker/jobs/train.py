@@ -30,7 +30,7 @@ from core.worker.context import Context, Ending
 from core.worker.environment import write_environment
 from core.worker.model import LoadedModel, load_model, model_folder
 from core.worker.objectives.sft import SftTrainer, make_trainer
-from core.worker.prepared import RunData, prepare_run
+from core.worker.prepared import RunData, audit_run, prepare_run
 from core.worker.progress import Progress
 from core.worker.resident import holds_adapter
 from core.worker.sets import SetEvaluator
@@ -77,8 +77,8 @@ def run(context: Context) -> Ending:
     tokenizer = ChatTokenizer.load(folder)
     data = prepare_run(recipe, tokenizer)
     context.advice_facts["longest_row_tokens"] = float(data.longest_row_tokens)
-    for problem in data.train.report.problems:
-        context.say(HealthRaised(rule="data", level="warning", message=problem))
+    for warning in (*data.train.report.problems, *audit_run(data).warnings):
+        context.say(HealthRaised(rule="data", level="warning", message=warning))
     rows = to_dataset(data.train.rows, packing=recipe.data.packing, max_length=recipe.data.max_length)
     plan = plan_steps(recipe, len(rows))
     context.end_if_asked()
