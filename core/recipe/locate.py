@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core.errors import FinetuiError, Problem
 from core.recipe.document import KeyPath, Value, dotted
-from core.recipe.problems import Places, as_section, quoted
+from core.recipe.problems import Places, as_section, quoted_path
 from core.recipe.resolve import Choice
 
 BUILTIN = "builtin:"
@@ -85,7 +85,9 @@ def _with_path(
         result.problems.append(places.problem(key, problem.what, hint))
         return holder
     if place == ("model",) and found == written and not written.startswith(BUILTIN) and not Path(written).is_absolute():
-        result.choices.append(Choice("model.path", found, "hub id", f"there is no folder {quoted(written)} in {base}"))
+        result.choices.append(
+            Choice("model.path", found, "hub id", f"there is no folder {quoted_path(written)} in {base}")
+        )
     return {**holder, "path": found}
 
 
@@ -107,7 +109,7 @@ def _absolute(written: str, base: Path) -> Path:
     try:
         return Path(os.path.normpath(base / Path(written).expanduser()))
     except RuntimeError as error:  # ~nobody
-        raise _NotFound(f"no home folder is known for {quoted(written)}") from error
+        raise _NotFound(f"no home folder is known for {quoted_path(written)}") from error
 
 
 def _model_path(written: str, base: Path) -> str:
@@ -116,20 +118,20 @@ def _model_path(written: str, base: Path) -> str:
         if path.is_dir():
             return _checked_model_folder(path, written)
         if path.exists():
-            raise _NotFound(f"{quoted(str(path))} is a file", "name the folder that holds config.json")
+            raise _NotFound(f"{quoted_path(path)} is a file", "name the folder that holds config.json")
     except (OSError, ValueError) as error:
-        raise _NotFound(f"{quoted(written)} can't be looked up: {error}") from error
+        raise _NotFound(f"{quoted_path(written)} can't be looked up: {error}") from error
     if written.startswith((".", "/", "~")) or not _HUB_ID.fullmatch(written):
         hint = "a folder, a hub id like owner/name, or builtin:starter"
-        raise _NotFound(f"there is no model folder {quoted(str(path))}", hint)
+        raise _NotFound(f"there is no model folder {quoted_path(path)}", hint)
     return written
 
 
 def _checked_model_folder(path: Path, written: str) -> str:
     if not os.access(path, os.R_OK | os.X_OK):
-        raise _NotFound(f"the folder {quoted(written)} may not be read", "see its permissions")
+        raise _NotFound(f"the folder {quoted_path(written)} may not be read", "see its permissions")
     if not (path / "config.json").is_file():
-        raise _NotFound(f"the folder {quoted(str(path))} holds no config.json, so it is no model")
+        raise _NotFound(f"the folder {quoted_path(path)} holds no config.json, so it is no model")
     return str(path)
 
 
@@ -139,13 +141,13 @@ def _data_path(written: str, base: Path) -> str:
         if not path.exists():
             is_hub_id = _HUB_ID.fullmatch(written) and not path.suffix
             hint = "download it first: finetui reads local files" if is_hub_id else ""
-            raise _NotFound(f"there is no file {quoted(str(path))}", hint)
+            raise _NotFound(f"there is no file {quoted_path(path)}", hint)
         if not path.is_file():
-            raise _NotFound(f"{quoted(str(path))} is not a file", "name one data file, or several items in the list")
+            raise _NotFound(f"{quoted_path(path)} is not a file", "name one data file, or several items in the list")
         if path.stat().st_size == 0:
-            raise _NotFound(f"the file {quoted(str(path))} is empty")
+            raise _NotFound(f"the file {quoted_path(path)} is empty")
         if not os.access(path, os.R_OK):
-            raise _NotFound(f"the file {quoted(written)} may not be read", "see its permissions")
+            raise _NotFound(f"the file {quoted_path(written)} may not be read", "see its permissions")
     except (OSError, ValueError) as error:
-        raise _NotFound(f"{quoted(written)} can't be looked up: {error}") from error
+        raise _NotFound(f"{quoted_path(written)} can't be looked up: {error}") from error
     return str(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from core.errors import Problem
@@ -63,6 +64,11 @@ def quoted(value: object) -> str:
     if isinstance(value, tuple | list):
         return "a list"
     return safe_line(f"'{value}'" if isinstance(value, str) else str(value), 80)
+
+
+def quoted_path(path: Path | str) -> str:
+    """A path as a message shows it: harmless and whole, since the end of it is what a person looks for."""
+    return f"'{safe_line(str(path), 4096)}'"
 
 
 def explain(error: ErrorDetails, places: Places) -> Problem:
