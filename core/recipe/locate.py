@@ -87,8 +87,6 @@ def _with_path(
     if place == ("model",) and found == written and not written.startswith(BUILTIN) and not Path(written).is_absolute():
         reason = f"there is no folder {quoted_path(written)} in {base}"
         result.choices.append(Choice("model.path", found, "hub id", reason))
-            Choice("model.path", found, "hub id", f"there is no folder {quoted_path(written)} in {base}")
-        )
     return {**holder, "path": found}
 
 
