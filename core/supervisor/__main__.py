@@ -15,7 +15,7 @@ from core.paths import Workspace, find_workspace
 from core.runs.identity import read_boot_id
 from core.runs.launch import WORKER_MODULE
 from core.supervisor.loop import Supervisor
-from core.supervisor.options import Options
+from core.supervisor.options import TIDY_UP_SECONDS, Options
 
 LOCK_TIMEOUT_SECONDS = 10.0
 logger = logging.getLogger("finetui.supervisor")
@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         worker_module=chosen.worker_module,
         boot_id=read_boot_id(chosen.boot_id_file) if chosen.boot_id_file else None,
         samples_hardware=not chosen.no_samples,
+        tidy_up_seconds=chosen.tidy_up_seconds,
     )
     try:
         return _supervise(workspace, options, chosen.wait_for_lock)
@@ -49,6 +50,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--worker-module", default=WORKER_MODULE, help=argparse.SUPPRESS)
     parser.add_argument("--boot-id-file", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--wait-for-lock", type=float, default=LOCK_TIMEOUT_SECONDS, help=argparse.SUPPRESS)
+    parser.add_argument("--tidy-up-seconds", type=float, default=TIDY_UP_SECONDS, help=argparse.SUPPRESS)
     parser.add_argument("--no-samples", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 

@@ -23,6 +23,7 @@ from core.runs.spool import last_line
 from core.states import Outcome, State
 from core.store.rows import RunRow
 from core.supervisor.decisions import Decisions
+from core.supervisor.ending import end_process
 from core.supervisor.memory import memory_evidence
 from core.supervisor.options import Options
 from core.supervisor.records import RunRecord
@@ -187,6 +188,7 @@ class Supervisor:
             self._move(live, State.PAUSED, why=why)
         logger.info("%s: %s", live.run_id, ending.outcome or "paused")
         del self._live[live.run_id]
+        live.tidies_up_since = time.monotonic()
         self._ending.append(live)
 
     def _reap(self) -> None:
@@ -196,6 +198,12 @@ class Supervisor:
                 self._record_exit(live)
                 self._ending.remove(live)
                 live.record.close()
+            elif self._hangs(live) and live.identity is not None and end_process(live.identity):
+                logger.warning("%s: its worker hung after its last word and was ended", live.run_id)
+
+    def _hangs(self, live: LiveRun) -> bool:
+        since = live.tidies_up_since
+        return since is not None and time.monotonic() - since > self.options.tidy_up_seconds
 
     def _record_exit(self, live: LiveRun) -> None:
         if live.exit is not None and not live.is_exit_recorded:

@@ -44,6 +44,7 @@ class LiveRun:
     is_exit_recorded: bool = False
     is_start_undone: bool = False
     memory_evidence: str = ""
+    tidies_up_since: float | None = None
     _events: LineFilter = field(default_factory=lambda: LineFilter(Started, Finished))
 
     @property

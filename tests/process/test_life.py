@@ -10,6 +10,7 @@ import pytest
 
 from core.errors import RunError
 from core.events import RequestMade, Resumed
+from core.runs import launch
 from core.runs.journal import decide
 from core.runs.launch import ensure_supervisor
 from core.runs.queue import cancel, hold, move, release, resume
@@ -42,6 +43,17 @@ def test_jobs_run_one_after_the_other_in_queue_order_and_jobs_without_device_bes
     assert site.end(second).outcome is site.end(third).outcome is Outcome.COMPLETED
     began = {run_id: site.workspace.run(run_id).events.stat().st_ctime for run_id in (second, third)}
     assert began[third] < began[second]
+
+
+def test_a_worker_that_hangs_after_its_last_word_does_not_keep_the_device(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "SUPERVISOR_OPTIONS", [*launch.SUPERVISOR_OPTIONS, "--tidy-up-seconds", "0.3"])
+    hanging = site.submit(steps=2, end_seconds=600.0)
+    waiting = site.submit(steps=2)
+    assert site.end(hanging).outcome is Outcome.COMPLETED
+    assert site.end(waiting).outcome is Outcome.COMPLETED
+    assert f"{hanging}: its worker hung" in site.log()
 
 
 def test_stop_saves_answers_and_ends(site: Site) -> None:
