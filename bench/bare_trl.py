@@ -2,24 +2,25 @@
 
     python -m bench.bare_trl SETTINGS.json
 
-It must not use anything of finetui's: TRL prepares rows, masks and batches itself. Prints one line of JSON; its only
-addition is a clock that is read after each step.
+It must not use anything of finetui's: TRL prepares rows, masks and batches itself. Its only addition is the gate of
+bench/lockstep.py before each step. Prints one line of JSON with the last loss.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
+
+from bench.lockstep import Gate, gate_callback
 
 
 def main(settings_file: Path) -> None:
-    """Train, and say when each step was over (seconds since the first began), and the last loss."""
+    """Train, step by step as the gate lets it, and say the last loss."""
     import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, TrainerCallback
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
     from trl import SFTConfig, SFTTrainer
 
     settings = json.loads(settings_file.read_text(encoding="utf-8"))
@@ -41,19 +42,10 @@ def main(settings_file: Path) -> None:
         processing_class=AutoTokenizer.from_pretrained(settings["model"]),
         peft_config=LoraConfig(task_type="CAUSAL_LM", target_modules="all-linear", **settings["adapter"]),
     )
-    clock: list[float] = []
-
-    class Clock(TrainerCallback):  # type: ignore[misc]  # the library is not type-checked here
-        def on_train_begin(self, *_: object, **__: object) -> None:
-            clock.append(time.monotonic())
-
-        def on_step_end(self, *_: object, **__: object) -> None:
-            clock.append(time.monotonic())
-
-    trainer.add_callback(Clock())
+    trainer.add_callback(gate_callback(Gate(Path(settings["gate"]))))
     trainer.train()
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    print(json.dumps({"elapsed": [moment - clock[0] for moment in clock[1:]], "loss": losses[-1]}))
+    print(json.dumps({"loss": losses[-1]}))
 
 
 if __name__ == "__main__":

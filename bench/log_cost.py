@@ -2,8 +2,9 @@
 
     python -m bench.log_cost
 
-Twice: in the trainer (one real training run of a small model; at each step its callback calls all of them in turn), and
-alone, back to back, a fresh process for each. Peers that are not installed are left out. No network is used.
+Twice, a fresh process for each: in the trainer (a real training run of a small model, whose callback logs at each step)
+and alone, back to back. A process of its own, since a peer's threads would be timed with whoever shares its process.
+Peers that are not installed are left out. No network is used.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ SCALARS = 10
 ALONE_STEPS = 5000
 TRAINER_STEPS = 400
 LIMIT_MICROSECONDS = 100.0
+IN_TRAINER, ALONE = "in the trainer", "alone, back to back"
 SUBJECTS = {"finetui": "finetui", "tensorboardX": "tensorboardX", "trackio": "trackio, local"}
 
 Log = Callable[[int, dict[str, float]], None]
@@ -32,9 +34,10 @@ Close = Callable[[], object]
 
 def measure() -> list[Figure]:
     """Figures of every subject, in the trainer first; those of finetui have the limit."""
-    figures = _figures(_run_child("trainer", TRAINER_STEPS), "in the trainer")
-    for subject in SUBJECTS:
-        figures += _figures(_run_child(subject, ALONE_STEPS), "alone, back to back")
+    figures: list[Figure] = []
+    for where, steps in ((IN_TRAINER, TRAINER_STEPS), (ALONE, ALONE_STEPS)):
+        for subject in SUBJECTS:
+            figures += _figures(_run_child(subject, where, steps), where)
     return figures
 
 
@@ -51,10 +54,10 @@ def _figures(costs: dict[str, dict[str, float]], where: str) -> list[Figure]:
     ]
 
 
-def _run_child(subject: str, steps: int) -> dict[str, dict[str, float]]:
+def _run_child(subject: str, where: str, steps: int) -> dict[str, dict[str, float]]:
     with tempfile.TemporaryDirectory(prefix="finetui-bench-") as folder:
         child = subprocess.run(
-            [sys.executable, "-m", "bench.log_cost", "--child", subject, str(steps), folder],
+            [sys.executable, "-m", "bench.log_cost", "--child", subject, where, str(steps), folder],
             capture_output=True, text=True, timeout=900, check=False,
             env={**os.environ, "TRACKIO_DIR": folder, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
@@ -64,20 +67,16 @@ def _run_child(subject: str, steps: int) -> dict[str, dict[str, float]]:
     return found
 
 
-def child(subject: str, steps: int, folder: Path) -> None:
-    """Measure in this process; prints one line of JSON: subject → median, p99 (µs), bytes a step."""
-    if subject == "trainer":
-        costs = _in_trainer(steps, folder)
-    else:
-        opened = _open(subject, folder)
-        costs = {} if opened is None else {subject: _back_to_back(opened, steps)}
-    found = {
-        name: {"median": statistics.median(row), "p99": sorted(row)[int(len(row) * 0.99)]}
-        for name, row in costs.items()
-    }
-    if subject in found:
-        found[subject]["bytes"] = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / steps
-    print(json.dumps(found))
+def child(subject: str, where: str, steps: int, folder: Path) -> None:
+    """Measure in this process; prints one line of JSON: subject → median, p99 (µs), bytes a step, or {}."""
+    opened = _open(subject, folder / subject)
+    if opened is None:
+        print("{}")
+        return
+    costs = _in_trainer(opened, steps, folder / "out") if where == IN_TRAINER else _back_to_back(opened, steps)
+    size = sum(path.stat().st_size for path in (folder / subject).rglob("*") if path.is_file())
+    found = {"median": statistics.median(costs), "p99": sorted(costs)[int(len(costs) * 0.99)], "bytes": size / steps}
+    print(json.dumps({subject: found}))
 
 
 def _back_to_back(opened: tuple[Log, Close], steps: int) -> list[float]:
@@ -94,8 +93,8 @@ def _timed(log: Log, step: int) -> float:
     return (time.perf_counter_ns() - began) / 1000
 
 
-def _in_trainer(steps: int, folder: Path) -> dict[str, list[float]]:
-    """Costs by subject from one run of transformers' Trainer; who is called first changes from step to step."""
+def _in_trainer(opened: tuple[Log, Close], steps: int, folder: Path) -> list[float]:
+    """Costs in one run of transformers' Trainer, between steps that have turned the caches over."""
     import torch
     from transformers import (
         LlamaConfig,
@@ -106,31 +105,26 @@ def _in_trainer(steps: int, folder: Path) -> dict[str, list[float]]:
         TrainingArguments,
     )
 
-    opened = {name: found for name in SUBJECTS if (found := _open(name, folder / name)) is not None}
-    costs: dict[str, list[float]] = {name: [] for name in opened}
-    order = list(opened)
+    log, close = opened
+    costs: list[float] = []
 
     class Logging(TrainerCallback):  # type: ignore[misc]  # the library is not type-checked here
         def on_log(self, args: object, state: TrainerState, control: object, **_: object) -> None:
-            step = state.global_step
-            order.append(order.pop(0))
-            for name in order:
-                costs[name].append(_timed(opened[name][0], step))
+            costs.append(_timed(log, state.global_step))
 
     size = LlamaConfig(
         hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=4, vocab_size=1000
     )
     row = {"input_ids": torch.arange(128), "labels": torch.arange(128)}
     arguments = TrainingArguments(
-        output_dir=str(folder / "out"), max_steps=steps, per_device_train_batch_size=4, logging_steps=1,
+        output_dir=str(folder), max_steps=steps, per_device_train_batch_size=4, logging_steps=1,
         save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True,
     )  # fmt: skip
     trainer = Trainer(model=LlamaForCausalLM(size), args=arguments, train_dataset=[row] * 64)
     trainer.add_callback(Logging())
     trainer.train()
-    for _, close in opened.values():
-        close()
-    return {name: row[:steps] for name, row in costs.items()}  # the trainer's closing summary is no step
+    close()
+    return costs[:steps]  # the trainer's closing summary is no step
 
 
 def _open(subject: str, folder: Path) -> tuple[Log, Close] | None:
@@ -143,7 +137,7 @@ def _open(subject: str, folder: Path) -> tuple[Log, Close] | None:
 
 
 def _finetui(folder: Path) -> tuple[Log, Close]:
-    """What the trainer's callback calls: three of the ten scalars are measured by the reporter itself."""
+    """What the trainer's callback calls: two of the ten scalars are measured by the reporter itself."""
     from core.events import Job, RunQueued
     from core.paths import Workspace
     from core.runs.spool import Spool
@@ -162,7 +156,7 @@ def _finetui(folder: Path) -> tuple[Log, Close]:
     reporter.begin()
 
     def log(step: int, values: dict[str, float]) -> None:
-        for index in range(3):
+        for index in range(2):
             del values[f"metric_{index}"]
         reporter.step(step, values, 2048, 1024)
         reporter.step_over()
@@ -200,6 +194,6 @@ def _trackio(folder: Path) -> tuple[Log, Close]:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--child"]:
-        child(sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
+        child(sys.argv[2], sys.argv[3], int(sys.argv[4]), Path(sys.argv[5]))
     else:
         run_alone("cost of logging 10 scalars at one step", measure)

@@ -1,33 +1,31 @@
-"""What finetui adds to the training itself: one job by our worker and by a bare TRL script, in turn.
+"""What finetui adds to the training itself: one job by our worker and by a bare TRL script, step beside step.
 
-    python -m bench.training_overhead [--steps N] [--repetitions N]
+    python -m bench.training_overhead [--steps N]
 
-Same base, rows, seed and settings (the starter's QLoRA recipe), both on the CPU, each run in a fresh process. Ours runs
-as always, under a supervisor that samples and ingests meanwhile, and reports each step. Loading, the last save and
-evaluating are left out on both sides. Both train the same batches in the same order (the last losses must agree), and
-other work on the machine only ever adds time: so each step's fastest repetition is taken, and these are summed.
+Same base, rows, seed and settings (the starter's QLoRA recipe), on the CPU, in two processes that take turns step by
+step (bench/lockstep.py). Ours runs as always, under a supervisor that samples and ingests meanwhile, and reports each
+step. Loading, evaluating and saving are left out on both sides. Both train the same batches in the same order: the last
+losses must agree.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
-import math
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from bench.figures import Figure, finish, machine
+from bench.lockstep import Conductor, make_pipes
 from core.paths import Workspace
 from core.recipe.load import LoadedRecipe, load_recipe
 from core.recipe.schema import QloraMethod
-from core.runs.launch import supervisor_lives
+from core.runs import launch
 from core.runs.queue import submit
 from core.runs.requests import wait_for_end
 from core.starter import resolve
@@ -35,85 +33,68 @@ from core.states import Outcome
 from core.store import open_reader
 
 RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "starter-qlora.yaml"
-STEPS = 60
-REPETITIONS = 5
+STEPS = 120
 LIMIT_PERCENT = 3.0
 LOSS_TOLERANCE = 0.02
 """Relative; the two sides sum in a different order, since they pad by their own rules."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """One run of one side: the seconds of each step, reporting included, and the last loss."""
-
-    steps: tuple[float, ...]
-    loss: float
-
-    @property
-    def seconds(self) -> float:
-        """All steps together."""
-        return sum(self.steps)
-
-
-def _trained(elapsed: list[float], loss: float) -> Trained:
-    return Trained(tuple(after - before for before, after in itertools.pairwise([0.0, *elapsed])), loss)
-
-
-def _undisturbed(runs: list[Trained]) -> float:
-    """Seconds of a run in which every step was as fast as in its fastest repetition."""
-    return math.fsum(min(step) for step in zip(*(run.steps for run in runs), strict=True))
-
-
-def measure(steps: int = STEPS, repetitions: int = REPETITIONS) -> list[Figure]:
-    """The overhead in percent, and the seconds of both sides."""
+def measure(steps: int = STEPS) -> list[Figure]:
+    """The overhead in percent: the median over all steps of ours ÷ bare; and both sides' median step."""
     recipe = load_recipe(
         RECIPE,
         [f"train.max_steps={steps}", f"checkpoints.every_steps={steps}", "evaluate.sets={}", "evaluate.prompts=[]",
          "checkpoints.best_metric=null"],
     )  # fmt: skip
-    ours: list[Trained] = []
-    bare: list[Trained] = []
-    with tempfile.TemporaryDirectory(prefix="finetui-bench-") as folder:
-        workspace = Workspace(Path(folder) / "workspace")
-        for repetition in range(repetitions):
-            if repetition % 2 == 0:
-                ours.append(_ours(workspace, recipe))
-            bare.append(_bare(Path(folder), recipe))
-            if repetition % 2:
-                ours.append(_ours(workspace, recipe))
+    with tempfile.TemporaryDirectory(prefix="finetui-bench-") as name:
+        folder = Path(name)
+        workspace = Workspace(folder / "workspace")
+        for side in ("ours", "bare"):
+            make_pipes(folder / side)
+        run_id = _start_ours(workspace, recipe, folder / "ours")
+        bare = _start_bare(folder, recipe)
+        pairs = _take_turns(Conductor(folder / "ours"), Conductor(folder / "bare"), steps)
+        our_loss, bare_loss = _our_loss(workspace, run_id), _bare_loss(bare)
         _wait_for_supervisor(workspace)
-    _same_job(ours, bare)
-    pairs = statistics.median(mine.seconds / other.seconds for mine, other in zip(ours, bare, strict=True))
-    note = f"median of whole pairs {100 * (pairs - 1):+.1f} %, last losses {ours[0].loss:.4f} and {bare[0].loss:.4f}"
+    if abs(our_loss - bare_loss) > LOSS_TOLERANCE * abs(bare_loss):
+        raise RuntimeError(f"not the same job: the last losses are {our_loss} (finetui) and {bare_loss} (TRL)")
+    ratios = sorted(mine / other for mine, other in pairs)
+    quartiles = statistics.quantiles(ratios, n=4)
     return [
-        _side(f"train {steps} steps: finetui's worker", ours),
-        _side(f"train {steps} steps: a bare TRL script", bare),
+        Figure(what="one step of finetui's worker", value=statistics.median(mine for mine, _ in pairs), unit="s"),
+        Figure(what="one step of a bare TRL script", value=statistics.median(other for _, other in pairs), unit="s"),
         Figure(
-            what=f"training overhead, {repetitions} interleaved repetitions",
-            value=100 * (_undisturbed(ours) / _undisturbed(bare) - 1),
+            what=f"training overhead, {len(pairs)} pairs of steps",
+            value=100 * (quartiles[1] - 1),
             unit="%",
             limit=LIMIT_PERCENT,
-            note=note,
+            note=f"half of the pairs between {100 * (quartiles[0] - 1):+.1f} and {100 * (quartiles[2] - 1):+.1f} %, "
+            f"last losses {our_loss:.4f} and {bare_loss:.4f}",
         ),
     ]
+
+
+def _take_turns(ours: Conductor, bare: Conductor, steps: int) -> list[tuple[float, float]]:
+    """Seconds of each step by both sides; who goes first changes from step to step."""
+    pairs = []
+    for step in range(steps - 1):  # the last one ends in a checkpoint
+        if step % 2:
+            other = bare.step()
+            mine = ours.step()
+        else:
+            mine = ours.step()
+            other = bare.step()
+        pairs.append((mine, other))
+    for side in (ours, bare):
+        side.let_go()
+    return pairs[5:]  # the first steps warm up caches and allocators
 
 
 def _wait_for_supervisor(workspace: Workspace) -> None:
     """Its last lines must not land in a folder that is being deleted."""
     deadline = time.monotonic() + 30
-    while supervisor_lives(workspace) and time.monotonic() < deadline:
+    while launch.supervisor_lives(workspace) and time.monotonic() < deadline:
         time.sleep(0.1)
-
-
-def _side(what: str, runs: list[Trained]) -> Figure:
-    median = statistics.median(run.seconds for run in runs)
-    return Figure(what=what, value=_undisturbed(runs), unit="s", note=f"median of whole runs {median:.2f} s")
-
-
-def _same_job(ours: list[Trained], bare: list[Trained]) -> None:
-    for mine, other in zip(ours, bare, strict=True):
-        if abs(mine.loss - other.loss) > LOSS_TOLERANCE * abs(other.loss):
-            raise RuntimeError(f"not the same job: the last losses are {mine.loss} (finetui) and {other.loss} (TRL)")
 
 
 def _environment() -> dict[str, str]:
@@ -122,26 +103,29 @@ def _environment() -> dict[str, str]:
     return {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE", "CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1"}
 
 
-def _ours(workspace: Workspace, recipe: LoadedRecipe) -> Trained:
+def _start_ours(workspace: Workspace, recipe: LoadedRecipe, gate: Path) -> str:
     os.environ.update(_environment())  # the worker inherits these; nothing else is passed on
-    run_id = submit(workspace, recipe, device="cpu")
+    launch.SUPERVISOR_OPTIONS[:] = ["--worker-module", "bench.gated_worker"]
+    return submit(workspace, recipe, device="cpu", arguments={"gate": str(gate)})
+
+
+def _our_loss(workspace: Workspace, run_id: str) -> float:
     row = wait_for_end(workspace, run_id)
     if row.outcome is not Outcome.COMPLETED:
         raise RuntimeError(f"finetui's run ended as {row.outcome}: {row.message}")
     with open_reader(workspace) as reader:
-        elapsed = [seconds for seconds in reader.axis(run_id).elapsed_seconds if seconds is not None]
-        losses = reader.series(run_id, "loss").values
-    return _trained(elapsed, losses[-1])
+        return reader.series(run_id, "loss").values[-1]
 
 
-def _bare(folder: Path, loaded: LoadedRecipe) -> Trained:
+def _start_bare(folder: Path, loaded: LoadedRecipe) -> subprocess.Popen[str]:
     recipe = loaded.recipe
     train, method = recipe.train, recipe.method
     assert isinstance(method, QloraMethod)
     settings = {
         "model": str(resolve("starter")),
         "train_file": str(resolve("starter/train")),
-        "output": str(folder / "bare"),
+        "output": str(folder / "output"),
+        "gate": str(folder / "bare"),
         "adapter": {"r": method.lora_r, "lora_alpha": method.lora_alpha, "lora_dropout": method.lora_dropout},
         "arguments": {
             "max_steps": train.max_steps,
@@ -166,21 +150,23 @@ def _bare(folder: Path, loaded: LoadedRecipe) -> Trained:
     }
     file = folder / "settings.json"
     file.write_text(json.dumps(settings), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.bare_trl", str(file)], capture_output=True, text=True, check=False, timeout=1800,
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench.bare_trl", str(file)], stdout=subprocess.PIPE, text=True,
         env={**os.environ, **_environment()},
     )  # fmt: skip
-    if done.returncode != 0:
-        raise RuntimeError(f"the bare TRL script failed:\n{done.stderr[-2000:]}")
-    found = json.loads(done.stdout.splitlines()[-1])
-    return _trained(found["elapsed"], found["loss"])
+
+
+def _bare_loss(process: subprocess.Popen[str]) -> float:
+    output, _ = process.communicate(timeout=600)
+    if process.returncode != 0:
+        raise RuntimeError(f"the bare TRL script ended with {process.returncode}")
+    return float(json.loads(output.splitlines()[-1])["loss"])
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="training overhead beside a bare TRL script")
     parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--repetitions", type=int, default=REPETITIONS)
     parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the figures as JSON too")
     chosen = parser.parse_args()
     print(machine())
-    sys.exit(finish(measure(chosen.steps, chosen.repetitions), chosen.json))
+    sys.exit(finish(measure(chosen.steps), chosen.json))

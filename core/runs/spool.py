@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from core.events import Event, Record, Scan, encode_line, scan
-from core.events.lines import decode_line
+from core.events import Event, Scan, scan
+from core.events.lines import decode_line, encode_event
 
 SYNC_EVERY_SECONDS = 5.0
 _BLOCK_BYTES = 64 * 1024
@@ -28,6 +28,7 @@ class Spool:
         self._last_seq = last_seq
         self._end = end
         self._synced_end = end
+        self._has_rest = False
         self._synced_at = time.monotonic()
 
     @classmethod
@@ -65,7 +66,11 @@ class Spool:
             OSError: the disk is full or gone; nothing was written, and the next call may try again.
             ValueError: the event holds a value that JSON can't carry.
         """
-        return self.append_all((event,))[0]
+        seq = self._last_seq + 1
+        self._write(encode_event(event, seq=seq, attempt=self.attempt, ts=time.time()))
+        if time.monotonic() - self._synced_at >= SYNC_EVERY_SECONDS:
+            self.sync()
+        return seq
 
     def append_all(self, events: tuple[Event, ...]) -> tuple[int, ...]:
         """Write several events by one `write()` and return their numbers.
@@ -78,7 +83,7 @@ class Spool:
         now = time.time()
         numbers = tuple(range(self._last_seq + 1, self._last_seq + 1 + len(events)))
         data = b"".join(
-            encode_line(Record(seq=seq, attempt=self.attempt, ts=now, event=event))
+            encode_event(event, seq=seq, attempt=self.attempt, ts=now)
             for seq, event in zip(numbers, events, strict=True)
         )
         self._write(data)
@@ -87,17 +92,21 @@ class Spool:
         return numbers
 
     def _write(self, data: bytes) -> None:
-        if os.fstat(self._descriptor).st_size != self._end:
-            os.ftruncate(self._descriptor, self._end)  # the rest of a write that failed and could not be undone then
+        if self._has_rest:
+            os.ftruncate(self._descriptor, self._end)  # of a write that failed and could not be undone then
+            self._has_rest = False
         written = 0
         try:
             while written < len(data):  # a disk that fills up writes a part, then says so
                 written += os.write(self._descriptor, data[written:])
         except OSError:
             self._keep(data[: data.rfind(b"\n", 0, written) + 1])
+            self._has_rest = True
             os.ftruncate(self._descriptor, self._end)
+            self._has_rest = False
             raise
-        self._keep(data)
+        self._end += written
+        self._last_seq += data.count(b"\n")
 
     def _keep(self, lines: bytes) -> None:
         self._end += len(lines)

@@ -38,6 +38,8 @@ class Outbox:
         Raises:
             StoreError: the spool refuses for another reason than space, or too much is waiting.
         """
+        if not self._waiting and self._append(event):
+            return
         self._waiting.append(event)
         self._drain()
         if len(self._waiting) > _BACKLOG_LIMIT:
@@ -73,14 +75,16 @@ class Outbox:
         self._spool.close()
 
     def _drain(self) -> None:
-        while self._waiting:
-            before = self._spool.last_seq
-            try:
-                self._spool.append(self._waiting[0])
-            except OSError as error:
-                if self._spool.last_seq > before:  # the line is there, only the wait for the disk failed
-                    self._waiting.popleft()
-                if error.errno in NO_SPACE:
-                    return
-                raise StoreError(f"the run's events can't be written: {error.strerror}") from error
+        while self._waiting and self._append(self._waiting[0]):
             self._waiting.popleft()
+
+    def _append(self, event: Event) -> bool:
+        """Whether the line is written; False while the disk is full."""
+        before = self._spool.last_seq
+        try:
+            self._spool.append(event)
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise StoreError(f"the run's events can't be written: {error.strerror}") from error
+            return self._spool.last_seq > before  # the line may be there, and only the wait for the disk have failed
+        return True

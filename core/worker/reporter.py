@@ -14,6 +14,9 @@ from core.events import StepLogged
 from core.worker.context import Context
 from core.worker.progress import Progress
 
+MEMORY_EVERY_SECONDS = 1.0
+"""How often the process's peak is asked for: it hardly changes from step to step."""
+
 _LEFT_OUT = frozenset({"epoch", "num_tokens", "step"})
 
 
@@ -27,6 +30,7 @@ class Reporter:
         self._elapsed_before = progress.elapsed_seconds
         self._began = time.monotonic()
         self._step_began = self._began
+        self._memory_due = 0.0
         self.train_seconds = 0.0
         self.evaluate_seconds = 0.0
         self.save_seconds = 0.0
@@ -51,7 +55,9 @@ class Reporter:
         values = {key: float(value) for key, value in logs.items() if key not in _LEFT_OUT}
         values["step_seconds"] = seconds
         values["tokens_per_second"] = tokens / seconds if seconds > 0 else 0.0
-        values["host_memory_peak_bytes"] = host_memory_peak_bytes()
+        if now >= self._memory_due:
+            self._memory_due = now + MEMORY_EVERY_SECONDS
+            values["host_memory_peak_bytes"] = host_memory_peak_bytes()
         if self._on_gpu:
             values["device_memory_peak_bytes"] = float(torch.cuda.max_memory_reserved())
         self._context.say(
