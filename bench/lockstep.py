@@ -69,7 +69,7 @@ def gate_callback(gate: Gate) -> object:
     """A trainer callback that passes the gate at each step's beginning."""
     from transformers import TrainerCallback
 
-    class AtTheGate(TrainerCallback):  # type: ignore[misc]  # the library is not type-checked here
+    class AtTheGate(TrainerCallback):
         def on_step_begin(self, *_: object, **__: object) -> None:
             gate.pass_through()
 

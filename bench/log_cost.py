@@ -108,7 +108,7 @@ def _in_trainer(opened: tuple[Log, Close], steps: int, folder: Path) -> list[flo
     log, close = opened
     costs: list[float] = []
 
-    class Logging(TrainerCallback):  # type: ignore[misc]  # the library is not type-checked here
+    class Logging(TrainerCallback):
         def on_log(self, args: object, state: TrainerState, control: object, **_: object) -> None:
             costs.append(_timed(log, state.global_step))
 
