@@ -26,7 +26,7 @@ PROMPTS = ("What is the capital of France?", "Tom has 3 apples and buys 4 more. 
 LOGIT_TOLERANCE = {"full": 0.0, "lora": 0.0, "qlora": 4.0}
 """Largest difference of one logit between finetui's own loading and plain loading of the same folder.
 
-full and lora are float32 on both sides. For qlora two things differ: plain PEFT widens the bfloat16 adapters to float32,
+full and lora are float32 on both sides. For qlora two things differ: plain PEFT widens bfloat16 adapters to float32,
 and bitsandbytes takes another 4-bit kernel for evaluation on CPUs with AVX512-BF16 (finetui keeps the one that training
 uses). Both only change the order of bfloat16 roundings (relative steps of 2^-8 in each of 30 layers), and so much: the
 same checkpoint computed in float32 is 2.0 away from bfloat16. That nothing else differs is shown by
