@@ -28,7 +28,7 @@ from core.store.run_query import RunQuery
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The workspace in a few numbers; `live` are the runs that have a process, `ended` those that ended since the last look."""
+    """The workspace in a few numbers; `live` runs have a process, `ended` ones have lost theirs since the last look."""
 
     live: tuple[RunRow, ...]
     queued: int
@@ -73,7 +73,7 @@ class RunsChanged(Present, bubble=False):
 
 
 class RunsPage(FeedMessage, bubble=False):
-    """Rows `start`… of a query. `values` and `trends` are by run id: the extra columns in the query's order, the loss."""
+    """Rows `start`… of a query. `values` (the extra columns) and `trends` (the loss) are by run id."""
 
     def __init__(
         self,
