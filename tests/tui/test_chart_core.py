@@ -326,7 +326,7 @@ def test_the_crosshair_reads_each_series() -> None:
 def test_an_overlay_does_not_set_the_scale_nor_the_axis() -> None:
     model = one([(step, 1.0 + step / 100) for step in range(1, 101)], 100)
     before = drawn(model).splitlines()
-    model.add_series("other", colour=3, is_held_back=True)
+    model.add_series("other", colour=3, is_overlay=True)
     model.extend("other", [(step, 50.0) for step in range(1, 5000)])
     after = drawn(model).splitlines()
     assert after[-1] == before[-1]

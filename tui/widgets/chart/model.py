@@ -57,10 +57,12 @@ class ChartModel:
 
     # --- content
 
-    def add_series(self, name: str, *, kind: Kind = "line", colour: int = 0, is_held_back: bool = False) -> None:
-        """A series, drawn over those before it; overlays (`is_held_back`) under all others. A known name is kept."""
+    def add_series(
+        self, name: str, *, kind: Kind = "line", colour: int = 0, is_overlay: bool = False, is_plan: bool = False
+    ) -> None:
+        """A series, drawn over those before it; overlays and plans under all others. A known name is kept."""
         if name not in self.tracks:
-            track = Track(name, colour, kind, is_held_back)
+            track = Track(name, colour, kind, is_overlay, is_plan)
             track.smooth(self._weight)
             self.tracks[name] = track
 
@@ -73,7 +75,7 @@ class ChartModel:
         track = self.tracks[name]
         track.extend(points)
         last = track.curve.last_step
-        if last is not None and last > self._end_step and not track.is_held_back:
+        if last is not None and last > self._end_step and not track.is_overlay:
             self._end_step = float(last if self._planned_steps else _rounded_end(last))
             self._rebin()
 
@@ -86,7 +88,7 @@ class ChartModel:
         if planned_steps == self._planned_steps:
             return
         self._planned_steps = planned_steps
-        lasts = [track.curve.last_step or 0 for track in self.tracks.values() if not track.is_held_back]
+        lasts = [track.curve.last_step or 0 for track in self.tracks.values() if not track.is_overlay]
         self._end_step = float(max([planned_steps or 0, *lasts]))
         self._rebin()
 
@@ -134,6 +136,15 @@ class ChartModel:
         column = min(max(self._column(at) + columns, 0), self._columns - 1)
         self.crosshair_step = math.ceil(self._edges[column]) if column else max(0.0, self._edges[0])
         return self.crosshair_step
+
+    def step_at(self, cell: int) -> float | None:
+        """The step under a cell of the last drawn rows; None beside the curve."""
+        column = 2 * (cell - self._gutter)
+        return math.ceil(self._edges[column]) if self._edges and 0 <= column < self._columns else None
+
+    def step_share(self, step: float) -> float:
+        """Where a step lies on the whole x axis, 0 to 1: what a zoom goes around."""
+        return self._place(step) / (self._place(self.end_step) or 1.0)
 
     def readings(self) -> tuple[Reading, ...]:
         """Each series' value under the crosshair; without one the last value."""
@@ -188,7 +199,7 @@ class ChartModel:
         return step if self._axis is None else self._axis.place(step)
 
     def _fit(self) -> Scale:
-        shown = [track for track in self.tracks.values() if not track.is_held_back] or list(self.tracks.values())
+        shown = [track for track in self.tracks.values() if not track.is_overlay] or list(self.tracks.values())
         windows = [window for track in shown for window in track.columns(self._edges).windows if window is not None]
         finite = [window for window in windows if window.minimum <= window.maximum]
         lows, highs = [window.minimum for window in finite], [window.maximum for window in finite]
@@ -203,8 +214,8 @@ class ChartModel:
         return self._scale
 
     def _draw(self, canvas: Canvas, scale: Scale) -> None:
-        behind = [track for track in self.tracks.values() if track.is_held_back]
-        front = [track for track in self.tracks.values() if not track.is_held_back]
+        behind = [track for track in self.tracks.values() if track.is_faint]
+        front = [track for track in self.tracks.values() if not track.is_faint]
         for track in front:
             if track.is_smoothed and track.kind == "line":
                 raw = track.columns(self._edges).windows

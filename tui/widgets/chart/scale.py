@@ -16,6 +16,8 @@ OUTLIER_FACTOR = 3.0
 """They are cut off only where the range becomes this many times as small."""
 LEAST_COLUMNS = 8
 """Fewer columns than these are never called outliers of each other."""
+_LEAST = 1e-200
+"""Differences below this are none: their nice numbers would leave what a float can hold."""
 LEAST_USE = 0.35
 """The range shrinks when the values take less than this share of it."""
 
@@ -69,12 +71,12 @@ def fit(bounds: tuple[float, float], before: Scale | None = None, *, is_log: boo
     low, high = bounds
     if is_log:
         return _fit_log(low, high, before)
-    if before is not None and not before.is_log and before.low <= low and high <= before.high:
+    if before is not None and not before.is_log and _holds(before, low, high):
         used, whole = high - low, before.high - before.low
-        if used >= LEAST_USE * whole or (low == high and _constant(low) == before):
+        if used >= LEAST_USE * whole or (_is_flat(low, high) and _constant(low, high) == before):
             return before
-    if low == high:
-        return _constant(low)
+    if _is_flat(low, high):
+        return _constant(low, high)
     if before is not None and not before.is_log:
         low, high = _with_room(low, high, before)
     step = nice_step((high - low) / 4)
@@ -91,14 +93,27 @@ def _with_room(low: float, high: float, before: Scale) -> tuple[float, float]:
     return low, high
 
 
-def _constant(value: float) -> Scale:
+def _holds(scale: Scale, low: float, high: float) -> bool:
+    """Whether both values lie on the scale, but for the rounding with which it was made."""
+    slack = 1e-9
+    return scale.share(low) >= -slack and scale.share(high) <= 1 + slack
+
+
+def _is_flat(low: float, high: float) -> bool:
+    """Whether the values differ by no more than the rounding of their sums."""
+    return high - low <= max(1e-12 * max(abs(low), abs(high)), _LEAST)
+
+
+def _constant(low: float, high: float) -> Scale:
     """A flat line lies in the middle of its chart."""
-    around = abs(value) * 0.1 or 1.0
-    return Scale(value - around, value + around)
+    around = max(abs(low), abs(high)) * 0.1
+    if around < _LEAST:
+        around = 1.0
+    return Scale(low - around, high + around)
 
 
 def _fit_log(low: float, high: float, before: Scale | None) -> Scale:
-    if before is not None and before.is_log and before.low <= low and high <= before.high:
+    if before is not None and before.is_log and _holds(before, low, high):
         used, whole = math.log(high / low), math.log(before.high / before.low)
         if used >= LEAST_USE * whole:
             return before

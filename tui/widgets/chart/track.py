@@ -19,13 +19,17 @@ _LOAD_AT_ONCE = 64
 
 @dataclass(slots=True)
 class Track:
-    """`colour` is a number of the palette. Points are drawn as glyphs and never smoothed. `is_held_back`: an overlay,
-    drawn first and faint, that does not set the scale."""
+    """`colour` is a number of the palette. Points are drawn as glyphs and never smoothed.
+
+    `is_overlay`: belongs to another run, so it is faint, drawn first, and sets neither scale nor axis.
+    `is_plan`: what will be; faint and never smoothed.
+    """
 
     name: str
     colour: int
     kind: Kind = "line"
-    is_held_back: bool = False
+    is_overlay: bool = False
+    is_plan: bool = False
     curve: Curve = field(default_factory=Curve)
     _smooth: Curve | None = None
     _average: MovingAverage | None = None
@@ -53,7 +57,7 @@ class Track:
     def smooth(self, weight: float) -> None:
         """Show the moving average of this weight; 0 shows the points themselves."""
         self._smooth_columns = None
-        if weight <= 0 or self.kind == "points":
+        if weight <= 0 or self.kind == "points" or self.is_plan:
             self._smooth = self._average = None
             return
         self._average = MovingAverage(weight)
@@ -79,6 +83,11 @@ class Track:
             self._smooth_columns = Columns(self._smooth, edges)
         self._smooth_columns.update()
         return self._smooth_columns.windows
+
+    @property
+    def is_faint(self) -> bool:
+        """Whether its colour is held back."""
+        return self.is_overlay or self.is_plan
 
     @property
     def is_smoothed(self) -> bool:

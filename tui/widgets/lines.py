@@ -1,0 +1,72 @@
+"""A block of short styled lines that repaints only the lines that changed; must not know what they say.
+
+Texts given here must be harmless already (`tui.format.plain`, `core.text.safe_line`): nothing is parsed as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.format import fit
+
+TONES = ("bold", "dim", "good", "bad", "warn", "live", "key", "series")
+Part = tuple[str, str]
+"""Text and tone; an empty tone is the ordinary one."""
+
+
+class Lines(Widget):
+    """As many lines as there is height; the rest is not shown."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{tone}" for tone in TONES}
+    DEFAULT_CSS = """
+    Lines { height: 1fr; width: 1fr; }
+    Lines > .lines--bold { text-style: bold; }
+    Lines > .lines--dim { color: $quiet; }
+    Lines > .lines--good { color: $success; }
+    Lines > .lines--bad { color: $error; text-style: bold; }
+    Lines > .lines--warn { color: $warning; }
+    Lines > .lines--live { color: $primary; text-style: bold; }
+    Lines > .lines--key { color: $accent; text-style: bold; }
+    Lines > .lines--series { color: $series-0; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._lines: tuple[tuple[Part, ...], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What was given, without colour."""
+        return "\n".join("".join(text for text, _ in line) for line in self._lines)
+
+    def show(self, lines: Sequence[Sequence[Part]]) -> None:
+        """Show these lines from the top."""
+        before, self._lines = self._lines, tuple(tuple(line) for line in lines)
+        width, height = self.size
+        for y in range(min(height, max(len(before), len(self._lines)))):
+            old = before[y] if y < len(before) else ()
+            new = self._lines[y] if y < len(self._lines) else ()
+            if old != new:
+                self.refresh(Region(0, y, width, 1))
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        line = self._lines[y] if y < len(self._lines) else ()
+        segments, used = [], 0
+        for text, tone in line:
+            if used >= width:
+                break
+            cells = Strip([Segment(text)]).cell_length
+            if used + cells > width:
+                text, cells = fit(text, width - used), width - used
+            style = self.get_component_rich_style(f"lines--{tone}") if tone else self.rich_style
+            segments.append(Segment(text, style))
+            used += cells
+        segments.append(Segment(" " * (width - used), self.rich_style))
+        return Strip(segments, width)
