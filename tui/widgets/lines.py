@@ -15,7 +15,8 @@ from textual.widget import Widget
 
 from tui.format import fit
 
-TONES = ("bold", "dim", "good", "bad", "warn", "live", "key", "series")
+SERIES = tuple(f"series-{index}" for index in range(7))
+TONES = ("bold", "dim", "good", "bad", "warn", "live", "key", *SERIES)
 Part = tuple[str, str]
 """Text and tone; an empty tone is the ordinary one."""
 
@@ -33,8 +34,7 @@ class Lines(Widget):
     Lines > .lines--warn { color: $warning; }
     Lines > .lines--live { color: $primary; text-style: bold; }
     Lines > .lines--key { color: $accent; text-style: bold; }
-    Lines > .lines--series { color: $series-0; }
-    """
+    """ + "".join(f"Lines > .lines--{tone} {{ color: ${tone}; }}\n" for tone in SERIES)
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

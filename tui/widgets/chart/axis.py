@@ -32,6 +32,17 @@ class AxisMap:
     def __len__(self) -> int:
         return len(self._steps) - 1
 
+    @property
+    def last_step(self) -> int:
+        """The last step that is known."""
+        return self._steps[-1]
+
+    def copy(self) -> AxisMap:
+        """The same pairs, which stay as they are now."""
+        other = AxisMap()
+        other._steps, other._places = self._steps.copy(), self._places.copy()
+        return other
+
     def _rate(self) -> float:
         """Units a step; 1 where nothing is known."""
         return self._places[-1] / self._steps[-1] if self._steps[-1] and self._places[-1] > 0 else 1.0

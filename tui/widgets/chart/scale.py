@@ -113,6 +113,7 @@ def _constant(low: float, high: float) -> Scale:
 
 
 def _fit_log(low: float, high: float, before: Scale | None) -> Scale:
+    low, high = max(low, high * 1e-12, _LEAST), max(high, _LEAST)  # twelve decades are as many as rows can tell apart
     if before is not None and before.is_log and _holds(before, low, high):
         used, whole = math.log(high / low), math.log(before.high / before.low)
         if used >= LEAST_USE * whole:

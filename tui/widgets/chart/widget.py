@@ -131,7 +131,7 @@ class Chart(Widget):
         if self._pending is not None or not self.is_mounted:
             return
         wait = self._drawn_at + REDRAW_SECONDS - time.monotonic()
-        self._pending = self.set_timer(max(0.0, wait), self.draw_now)
+        self._pending = self.set_timer(max(0.01, wait), self.draw_now)
 
     def draw_now(self) -> None:
         """Draw; a chart that has no place on the screen stays as it is until it gets one."""
