@@ -54,6 +54,7 @@ class Feed:
         self._thread: threading.Thread | None = None
         self._query: RunQuery | None = None
         self._stale_query = False
+        self._cursor: str | None = None
         self._pages: deque[tuple[RunQuery, int, int]] = deque(maxlen=_WAITING_PAGES)
         self._run: RunWatch | None = None
         self._queue_on = False
@@ -86,6 +87,10 @@ class Feed:
         with self._wake:
             self._query, self._stale_query = query, query is not None
             self._wake.notify()
+
+    def set_cursor(self, run_id: str | None) -> None:
+        """The run whose place in the list is told with every RunsChanged."""
+        self._cursor = run_id
 
     def runs_page(self, query: RunQuery, start: int, limit: int = PAGE_ROWS) -> None:
         """Post the RunsPage with rows `start`…; a request may be dropped where newer ones came meanwhile."""
@@ -201,9 +206,18 @@ class Feed:
         if self._order is None or self._order[0] != query:  # the first screenful before all are counted
             first = reader.matching(query, PAGE_ROWS)
             self._post_page(reader, query, 0, first)
-        self._order = (query, reader.matching(query))
+        run_keys = reader.matching(query)
+        self._order = (query, run_keys)
         self._summary = self._summarise(reader)
-        self._post(RunsChanged(version, query, len(self._order[1]), self._summary))
+        cursor = self._place(reader, run_keys)
+        self._post(RunsChanged(version, query, len(run_keys), self._summary, cursor))
+
+    def _place(self, reader: Reader, run_keys: list[int]) -> int | None:
+        number = reader.run_number(self._cursor) if self._cursor is not None else None
+        try:
+            return None if number is None else run_keys.index(number)
+        except ValueError:
+            return None
 
     def _read_page(self, reader: Reader, query: RunQuery, start: int, limit: int) -> None:
         if self._order is None or self._order[0] != query:

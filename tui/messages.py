@@ -38,7 +38,10 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
-    """All of one run that is not a curve; `hardware` are the last readings, oldest first."""
+    """All of one run that is not a curve; `hardware` are the last readings, oldest first.
+
+    `differences` says what in its recipe is not as in the run it continues: `train.learning_rate 2e-4 → 1e-4`.
+    """
 
     row: RunRow
     plan: PlanRow | None
@@ -51,6 +54,7 @@ class RunView:
     hardware: tuple[SampleRow, ...]
     pending_requests: tuple[RequestRow, ...]
     metric_keys: tuple[str, ...]
+    differences: tuple[str, ...] = ()
 
 
 class FeedMessage(Message, bubble=False):
@@ -65,11 +69,15 @@ class Present(FeedMessage, bubble=False):
 
 
 class RunsChanged(Present, bubble=False):
-    """The list that is watched may look different now; `count` runs fit its query."""
+    """The list that is watched may look different now; `count` runs fit its query, -1 where no list is watched.
 
-    def __init__(self, version: int, query: RunQuery, count: int, summary: Summary) -> None:
+    `cursor` is the place of the run that `set_cursor` named; None where it is not in the list.
+    """
+
+    def __init__(self, version: int, query: RunQuery, count: int, summary: Summary, cursor: int | None = None) -> None:
         super().__init__()
         self.version, self.query, self.count, self.summary = version, query, count, summary
+        self.cursor = cursor
 
 
 class RunsPage(FeedMessage, bubble=False):

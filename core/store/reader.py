@@ -149,6 +149,10 @@ class Reader:
         """The runs of these numbers (at most 500), with more fields (`core.store.run_query`) and their loss's trend."""
         return self._read(lambda connection: run_query.read_page(connection, run_keys, columns))
 
+    def run_number(self, run_id: str) -> int | None:
+        """The number of a run among those that `matching` gives; None where there is no such run."""
+        return self._read(lambda connection: run_list.read_run_key(connection, run_id))
+
     def run(self, run_id: str) -> RunRow:
         """One run.
 
