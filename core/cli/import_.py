@@ -56,7 +56,7 @@ def _read(paths: list[str]) -> tuple[list[ForeignRun], list[FinetuiError]]:
     failed: list[FinetuiError] = []
     for path in paths:
         try:
-            sources = find_sources(Path(path).expanduser())
+            sources = find_sources(Path(path).expanduser().absolute())
         except UsageError:
             raise
         except FinetuiError as error:

@@ -6,11 +6,13 @@ Numbers are written exactly; nan, inf and -inf are these words; what was not mea
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 from core.exporters.points import COLUMNS, RunPoints
 from core.exporters.target import new_file
 
+_NUMBER = re.compile(r"[+-](\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -38,10 +40,4 @@ def write(points: RunPoints, target: Path, *, force: bool = False) -> int:
 def safe_cell(text: str) -> str:
     """Text that no spreadsheet takes for a formula: an apostrophe in front of what begins like one, unless a number."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "␀")
-    if not text.startswith(_FORMULA_STARTS):
-        return text
-    try:
-        float(text)
-    except ValueError:
-        return f"'{text}"
-    return text if text == text.strip() else f"'{text}"
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not _NUMBER.fullmatch(text) else text

@@ -206,8 +206,10 @@ def max_steps_of(config: dict[str, Json]) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MAX_STEP else None
 
 
-def parse_json(text: str) -> object:
+def parse_json(text: object) -> object:
     """Any JSON value; None where the text is none (trackers write NaN and Infinity, which Python's reader takes)."""
+    if not isinstance(text, (str, bytes)):
+        return None
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -1,6 +1,6 @@
 """What lies under a path that a person named: which files are whose, told by their content; then each one read.
 
-Links are not followed, and a folder of a training is one source, however many checkpoints it holds. It must not write.
+Links are not followed, and a training is one source, however many checkpoints it holds. It must not write.
 """
 
 from __future__ import annotations
@@ -96,18 +96,19 @@ def _refuse(path: Path, why: str) -> list[ForeignRun]:
 
 def _walk(folder: Path) -> Iterator[Source]:
     entries = 0
+    trainings: list[Path] = []
     for name, subfolders, files in os.walk(folder):
-        subfolders.sort()
         entries += len(subfolders) + len(files)
         if entries > MAX_ENTRIES:
             raise ForeignFileError(f"{folder} holds too much to search", try_this="name the files or a deeper folder")
         here = Path(name)
+        subfolders[:] = sorted(child for child in subfolders if not trainer_state.is_checkpoint(here / child))
         state = trainer_state.state_of(here)
         if state is not None:
+            trainings.append(here)
             yield _training(here, state)
-            subfolders.clear()  # its checkpoints and event files tell the same story again
-            continue
-        yield from _in_folder(here, sorted(files))
+        is_told = any(here.is_relative_to(training) for training in trainings)
+        yield from _in_folder(here, sorted(files), with_events=not is_told)
 
 
 def _training(folder: Path, state: Path) -> Source:
@@ -116,9 +117,9 @@ def _training(folder: Path, state: Path) -> Source:
     return Source(state, partial(trainer_state.read, state), remark)
 
 
-def _in_folder(folder: Path, names: list[str]) -> Iterator[Source]:
+def _in_folder(folder: Path, names: list[str], *, with_events: bool) -> Iterator[Source]:
     events = [folder / name for name in names if tensorboard.NAME_PART in name and (folder / name).is_file()]
-    if events:
+    if events and with_events:
         yield Source(folder, partial(tensorboard.read, events))
     for name in names:
         path = folder / name

@@ -53,7 +53,7 @@ def _read_metrics(database: ForeignDatabase, source: str, runs: dict[str, _Run])
     order = ("id",) if database.has("metrics", ("id",)) else ("timestamp",)
     for run_id, name, timestamp, step, text in database.rows("metrics", (identity, *_COLUMNS), order=order):
         run = runs.setdefault(str(run_id), _Run(str(name), Gatherer(source)))
-        row = parse_json(text) if isinstance(text, str) else None
+        row = parse_json(text)
         if not isinstance(row, dict):
             run.gatherer.refuse()
             continue
@@ -68,7 +68,7 @@ def _read_configs(database: ForeignDatabase, source: str, runs: dict[str, _Run])
     identity = "run_id" if database.has("configs", ("run_id",)) else "run_name"
     for run_id, name, text, created_at in database.rows("configs", (identity, "run_name", "config", "created_at")):
         run = runs.setdefault(str(run_id), _Run(str(name), Gatherer(source)))
-        config = parse_json(text) if isinstance(text, str) else None
+        config = parse_json(text)
         if isinstance(config, dict):
             run.config = {key: value for key, value in config.items() if not str(key).startswith("_")}
         run.created_at = _time(created_at)

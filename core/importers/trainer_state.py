@@ -34,6 +34,11 @@ def state_of(folder: Path) -> Path | None:
     return max(found)[1] if found else None
 
 
+def is_checkpoint(folder: Path) -> bool:
+    """Whether a folder is a checkpoint beside others: its state is told by the folder above."""
+    return _CHECKPOINT.fullmatch(folder.name) is not None and (folder / FILE_NAME).is_file()
+
+
 def read(path: Path) -> list[ForeignRun]:
     """The one run of a trainer_state.json.
 

@@ -66,7 +66,7 @@ def import_runs(
         known = _known(workspace)
         done = []
         for run in runs:
-            chosen = run if name is None else replace(run, name=name)
+            chosen = _writable(run if name is None else replace(run, name=name))
             sha256 = content_sha256(run)
             found = known.by_content.get(sha256)
             if found is None:
@@ -88,6 +88,23 @@ def content_sha256(run: ForeignRun) -> str:
     for row in rows:
         digest.update(repr(asdict(row)).encode("utf-8", "backslashreplace"))
     return digest.hexdigest()
+
+
+def _writable(run: ForeignRun) -> ForeignRun:
+    """The run with texts that UTF-8 can carry: names and paths may hold lone surrogates."""
+
+    def plain(text: str) -> str:
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+    return replace(
+        run,
+        name=plain(run.name),
+        source=plain(run.source),
+        source_run=plain(run.source_run),
+        model=None if run.model is None else plain(run.model),
+        note=plain(run.note),
+        tags=tuple(plain(tag) for tag in run.tags),
+    )
 
 
 @dataclass(slots=True)

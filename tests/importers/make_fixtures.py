@@ -1,7 +1,8 @@
 """Writes the fixtures of trackers that are no test dependencies, with the real libraries, in an environment of its own.
 
     python -m venv ENV && ENV/bin/pip install wandb mlflow-skinny sqlalchemy alembic
-    ENV/bin/python tests/importers/make_fixtures.py
+    ENV/bin/python tests/importers/make_fixtures.py wandb mlflow
+    python tests/importers/make_fixtures.py trainer_state      # transformers, whose import takes ten seconds
 
 The files it left are committed; it is run again only to add a newer format beside them.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -105,7 +107,35 @@ def shrink(database: Path) -> None:
     connection.close()
 
 
+def write_trainer_state(folder: Path) -> None:
+    """The state of a training that was cut off at step 40 of 100, with two evaluation sets."""
+    from transformers.trainer_callback import TrainerState
+
+    state = TrainerState(global_step=40, max_steps=100, num_train_epochs=4, train_batch_size=4, epoch=1.6)
+    state.best_metric, state.best_global_step = 0.5, 20
+    for step in range(10, 41, 10):
+        scalars = {"loss": math.nan if step == 30 else loss_at(step), "grad_norm": 1.0 / step, "learning_rate": 2e-4}
+        tokens = {"num_tokens": step * 1000.0, "mean_token_accuracy": 0.5}
+        state.log_history.append({**scalars, **tokens, "epoch": step / 25, "step": step})
+        if step % 20 == 0:
+            for name in ("own", "general_1"):
+                measured = {"loss": 10 / step, "runtime": 2.0, "samples_per_second": 16.0, "steps_per_second": 2.0}
+                state.log_history.append(
+                    {
+                        **{f"eval_{name}_{key}": value for key, value in measured.items()},
+                        "epoch": step / 25,
+                        "step": step,
+                    }
+                )
+    (folder / "out" / "checkpoint-40").mkdir(parents=True)
+    target = folder / "out" / "checkpoint-40" / "trainer_state.json"
+    state.save_to_json(str(target))
+    shutil.copy(target, FIXTURES / "trainer_state.json")
+
+
+WRITERS = {"wandb": write_wandb, "mlflow": write_mlflow, "trainer_state": write_trainer_state}
+
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as temporary:
-        write_wandb(Path(temporary))
-        write_mlflow(Path(temporary))
+    for wanted in sys.argv[1:]:
+        with tempfile.TemporaryDirectory() as temporary:
+            WRITERS[wanted](Path(temporary))
