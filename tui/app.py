@@ -116,9 +116,15 @@ class FinetuiApp(App[None]):
 
     @on(FeedMessage)
     def hand_on(self, message: FeedMessage) -> None:
-        """What the feed says goes to every open screen; a question in front of a list must not starve it."""
-        for screen in self.screen_stack:
+        """What the feed says goes to the page in front, and to the questions before it.
+
+        Not to pages behind: Textual repaints the whole terminal whenever a screen below the front one changes, which
+        would cost a slow link 25 kB each time. They are told anew when they come to the front.
+        """
+        for screen in reversed(self.screen_stack):
             screen.post_message(message)
+            if isinstance(screen, Page):
+                break
 
     def on_runs_changed(self, message: RunsChanged) -> None:
         for row in message.summary.ended:
