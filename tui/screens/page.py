@@ -15,7 +15,7 @@ from textual.binding import Binding
 from textual.screen import Screen
 from textual.widget import Widget
 
-from core.text import safe_line
+from core.text import display_width, safe_line
 from tui.actions import ACTIONS, Action, shown_key
 from tui.format import ascii_only, glyphs
 from tui.widgets.bar import Bar, Part
@@ -86,9 +86,14 @@ class Page(Screen[None]):
 
     def on_mount(self) -> None:
         self._flashed = False
-        self._flash_timer: object | None = None
+        self._flash_line = ""
         self.show_header()
         self.show_footer()
+
+    def on_resize(self) -> None:
+        """The footer shows as many keys as there is room for."""
+        if self.is_mounted:
+            self.call_after_refresh(self.show_footer)
 
     def show_header(self) -> None:
         """The app, the workspace, the modes."""
@@ -108,6 +113,10 @@ class Page(Screen[None]):
         """The key that an action has for this person, as it is written."""
         return shown_key(self.shell.key_of(action), ascii_only=ascii_only())
 
+    def key_of_id(self, action_id: str) -> str:
+        """The key of an action by its id."""
+        return self.shell.key_of(ACTIONS[action_id])
+
     def footer_ids(self) -> tuple[str, ...]:
         """The actions of the footer now."""
         return self.FOOTER
@@ -116,13 +125,21 @@ class Page(Screen[None]):
         """The keys of this page; greyed where they can't do anything now."""
         if self._flashed:
             return
+        ids = [*self.footer_ids()[:FOOTER_KEYS], "help"]
+        parts = self._footer_parts(ids)
+        while len(ids) > 1 and sum(display_width(text) for text, _, _ in parts) - 2 > self.size.width:
+            del ids[-2]  # `? Keys` leads to all that has no room
+            parts = self._footer_parts(ids)
+        self.query_one("#footer", Bar).show(parts)
+
+    def _footer_parts(self, ids: list[str]) -> list[Part]:
         parts: list[Part] = []
-        for id_ in (*self.footer_ids()[:FOOTER_KEYS], "help"):
+        for id_ in ids:
             action = ACTIONS[id_]
             possible = self.why_not(id_) is None
             parts.append((f"{self.key_of(action)}", "key" if possible else "dim", id_))
             parts.append((f" {action.title}  ", "" if possible else "dim", id_))
-        self.query_one("#footer", Bar).show(parts)
+        return parts
 
     def flash(self, message: str, level: str = "info") -> None:
         """One line in place of the footer for a few seconds."""

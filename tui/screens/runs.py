@@ -18,6 +18,7 @@ from textual.widgets import Static
 
 from core.store.rows import RunRow
 from core.store.run_query import RunQuery
+from core.text import display_width
 from tui.columns import COLUMNS, GAP, USUAL, Cells, Column, column, fitting
 from tui.filters import FilterError, is_field, parse_filter
 from tui.format import fit, glyphs, hardware_words, live_words, plain, state_words
@@ -123,7 +124,9 @@ class RunsScreen(RunLabels, Page):
         bar.set_class(message.sample is None, "-nothing")
         if message.sample is not None:
             words = hardware_words(message.sample)
-            bar.show([(("  ").join(words), "", None)])
+            while len(words) > 1 and display_width("  ".join(words)) > self.size.width:
+                words.pop()
+            bar.show([("  ".join(words), "", None)])
 
     def on_run_changed(self, message: RunChanged) -> None:
         if message.view.row.run_id == self._preview_of:
@@ -151,8 +154,9 @@ class RunsScreen(RunLabels, Page):
 
     # --- drawing
 
-    def on_resize(self, event: Resize) -> None:
-        self.set_class(event.size.height <= LOW_ROWS, "-low")
+    def on_resize(self, event: Resize | None = None) -> None:
+        super().on_resize()
+        self.set_class(self.app.size.height <= LOW_ROWS, "-low")
         self.call_after_refresh(self._show_columns)
 
     def _show_columns(self) -> None:
