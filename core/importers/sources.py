@@ -39,7 +39,9 @@ def find_sources(path: Path) -> list[Source]:
     """
     if not path.exists():
         raise UsageError(f"there is no {path}")
-    found = list(_walk(path)) if path.is_dir() else [source] if (source := _of_file(path)) is not None else []
+    found = list(_walk(path)) if path.is_dir() else []
+    if path.is_file():  # a pipe would block for ever
+        found = [source] if (source := _of_file(path)) is not None else []
     if not found:
         raise ForeignFileError(f"nothing in {path} can be imported", why=f"known are {KNOWN}")
     return found

@@ -17,6 +17,7 @@ from core.states import Outcome
 TRACKER = "Hugging Face Trainer"
 FILE_NAME = "trainer_state.json"
 MAX_BYTES = 512 * 1024 * 1024
+_MAX_CONFIG_BYTES = 16 * 1024 * 1024
 _CHECKPOINT = re.compile(r"checkpoint-(\d{1,15})")
 _KEPT = ("train_batch_size", "num_train_epochs", "max_steps", "logging_steps", "eval_steps", "save_steps", "trial_name")
 
@@ -121,7 +122,7 @@ def _model(folder: Path) -> tuple[str | None, str | None]:
 
 def _object(path: Path) -> dict[str, object] | None:
     try:
-        if path.stat().st_size > 16 * 1024 * 1024:
+        if not path.is_file() or path.stat().st_size > _MAX_CONFIG_BYTES:
             return None
         found = parse_json(path.read_text("utf-8", "replace"))
     except OSError:

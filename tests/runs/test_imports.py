@@ -6,6 +6,9 @@ import math
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +20,16 @@ from core.paths import Workspace
 from core.runs import labels, queue
 from core.runs.imports import content_sha256, import_runs
 from core.runs.launch import supervisor_lives
+from core.runs.recording import load_recording
+from core.runs.replay import play
 from core.runs.upkeep import fsck, gc_plan, remove, remove_plan
 from core.states import Outcome, State
 from core.store.content import natural_content
 from core.store.reader import open_reader
 from core.store.rebuild import rebuild
+from tests.conftest import wait_until
 
+RECORDED = Path(__file__).resolve().parents[1] / "data" / "recorded-run"
 BEGAN = 1_790_000_000.0
 
 
@@ -194,3 +201,35 @@ def test_the_checksum_is_of_the_content() -> None:
     assert content_sha256(run) == content_sha256(same)
     steps = (*run.steps[:-1], replace(run.steps[-1], values={"loss": 0.100001}))
     assert content_sha256(run) != content_sha256(replace(run, steps=steps))
+
+
+def test_whoever_ingests_takes_it_in(workspace: Workspace) -> None:
+    """Beside a living supervisor (here one that plays a recording) an import only writes its folder and waits."""
+    player = threading.Thread(target=play, args=(workspace, [load_recording(RECORDED)]), kwargs={"speed": 150})
+    player.start()
+    wait_until(lambda: supervisor_lives(workspace) and _ids(workspace), "a played run")
+    (imported,) = import_runs(workspace, [foreign()], tags=["mine"])
+    assert player.is_alive()
+    with open_reader(workspace) as reader:
+        run = reader.run(imported.run_id)
+        assert (run.state, run.tags, len(reader.series(run.run_id, "loss").steps)) == (
+            State.FINISHED, ("mine", "theirs"), 10,
+        )  # fmt: skip
+    player.join()
+
+
+def test_two_imports_at_once_make_one_run(workspace: Workspace) -> None:
+    program = (
+        "import sys; from pathlib import Path; from core.paths import Workspace;"
+        "from core.importers.sources import find_sources, read_source; from core.runs.imports import import_runs;"
+        "runs = read_source(find_sources(Path(sys.argv[1]))[0]);"
+        "print(import_runs(Workspace(Path(sys.argv[2])), runs)[0].run_id)"
+    )
+    source = RECORDED.parents[1] / "importers" / "fixtures" / "run-fixture1.wandb"
+    command = [sys.executable, "-c", program, str(source), str(workspace.root)]
+    environment = {**os.environ, "PYTHONPATH": str(RECORDED.parents[2])}
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
+    said = {each.communicate(timeout=60)[0] for each in both}
+    assert [each.returncode for each in both] == [0, 0]
+    assert len(said) == 1
+    assert len(_ids(workspace)) == 1
