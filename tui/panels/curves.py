@@ -38,6 +38,7 @@ class Curves:
         self.smoothing = SMOOTHINGS[0]
         self.mode: Mode = "step"
         self.overlay: str | None = None
+        self.validation_set = ""
         self._maps: dict[Mode, AxisMap] = {}
         self._drawn_map: AxisMap | None = None
         self._first_at: float | None = None
@@ -172,13 +173,14 @@ class Curves:
         """What stands behind a chart's name: the values under the crosshair, else the last ones."""
         model = self.models[key]
         parts: list[Part] = []
-        for reading in model.readings():
+        readings = sorted(model.readings(), key=lambda one: (one.name != DONE, one.name != self.validation_set))
+        for reading in readings:
             if reading.name == PLANNED and model.crosshair_step is None:
                 continue
             mark = "" if reading.name == DONE else f"{self._mark_of(reading.name, key)} "
             tone = f"series-{reading.colour % 7}"
             parts.append((f" {mark}{number(reading.value)}", tone))
-            if model.tracks[reading.name].kind == "points":
+            if model.tracks[reading.name].kind == "points" and model.crosshair_step is not None:
                 parts.append((f" @{reading.step}", "dim"))
         if model.crosshair_step is not None:
             parts.insert(0, (f" @{round(model.crosshair_step)}", "bold"))

@@ -60,6 +60,11 @@ class RunLog:
         """New lines of the worker to show now."""
         return self._add("output", entries)
 
+    def earlier_output(self, entries: list[Entry]) -> list[Entry]:
+        """What the worker had printed before the page was opened; all lines to show now."""
+        self._entries = [*(("output", entry) for entry in entries), *self._entries]
+        return self.shown()
+
     def _add(self, kind: str, entries: list[Entry]) -> list[Entry]:
         self._entries += [(kind, entry) for entry in entries]
         del self._entries[:-KEPT_LINES]
@@ -68,4 +73,8 @@ class RunLog:
     def next_level(self) -> list[Entry]:
         """Show the next kind of lines; all that are to be seen then."""
         self.level = LEVELS[(LEVELS.index(self.level) + 1) % len(LEVELS)]
+        return self.shown()
+
+    def shown(self) -> list[Entry]:
+        """All lines of the kind that is shown."""
         return [entry for kind, entry in self._entries if self.level in ("all", kind)]

@@ -25,7 +25,7 @@ from tui.format import (
     text_or_dash,
 )
 from tui.messages import AxisPoint, RunView
-from tui.widgets.bar import Part
+from tui.widgets.lines import Part
 
 RATE_ROWS = 64
 """Logged steps over which the speed is taken: long enough to be calm, short enough to follow a change."""
@@ -81,19 +81,19 @@ def header(view: RunView, pace: Pace, width: int) -> list[Part]:
     words, tone = state_words(row)
     share = share_done(row)
     steps = f"{glyphs().dash if row.step is None else row.step}/{row.max_steps or '?'}"
-    parts: list[Part] = [(fit(plain(row.name or row.run_id), min(len(plain(row.name)) or 8, width // 4)), "bold", None)]
-    parts += [(f" {row.run_id} ", "dim", None), (words, tone, None), (f"  {steps}", "", None)]
+    parts: list[Part] = [(fit(plain(row.name or row.run_id), min(len(plain(row.name)) or 8, width // 4)), "bold")]
+    parts += [(f" {row.run_id} ", "dim"), (words, tone), (f"  {steps}", "")]
     if share is not None and width >= 60:
-        parts.append((f" {progress_bar(share, max(6, min(20, width - 68)))} {percent(share)}", "live", None))
+        parts.append((f" {progress_bar(share, max(6, min(20, width - 68)))} {percent(share)}", "live"))
     times = duration(_coarse(pace.elapsed_seconds))
     if is_live(row):
         remaining = pace.remaining_seconds(row.step, row.max_steps)
         times += f" / eta {duration(_coarse(remaining))}"
-    parts.append((f"  {times}", "", None))
+    parts.append((f"  {times}", ""))
     if row.phase and row.phase != "training" and row.state is State.RUNNING:
-        parts.append((f"  {plain(row.phase)}", "warn", None))
+        parts.append((f"  {plain(row.phase)}", "warn"))
     elif row.attempt > 1:
-        parts.append((f"  attempt {row.attempt}", "dim", None))
+        parts.append((f"  attempt {row.attempt}", "dim"))
     return parts
 
 
@@ -109,17 +109,17 @@ def figures(view: RunView, pace: Pace, last: dict[str, float], trend: str) -> li
     row = view.row
     if row.state is State.FINISHED and row.message and row.outcome is not None and state_words(row)[1] == "bad":
         advice = f"  try: {plain(row.advice[0])}" if row.advice else ""
-        return [(plain(row.message), "bad", None), (advice, "", None)]
-    parts: list[Part] = [("loss ", "dim", None), (f"{number(last.get('loss', row.loss))} {trend}", "series-0", None)]
+        return [(plain(row.message), "bad"), (advice, "")]
+    parts: list[Part] = [("loss ", "dim"), (f"{number(last.get('loss', row.loss))} {trend}", "series-0")]
     if row.eval_loss is not None:
         best = f" (best {row.best_step})" if row.best_step is not None else ""
-        parts += [("  eval ", "dim", None), (f"{number(row.eval_loss)}{best}", "", None)]
+        parts += [("  eval ", "dim"), (f"{number(row.eval_loss)}{best}", "")]
     for key, title in (("grad_norm", "grad"), ("learning_rate", "lr")):
         if key in last:
-            parts += [(f"  {title} ", "dim", None), (number(last[key], 3), "", None)]
+            parts += [(f"  {title} ", "dim"), (number(last[key], 3), "")]
     speed = last.get("tokens_per_second", pace.tokens_per_second)
     if speed is not None:
-        parts += [("  ", "", None), (f"{text_or_dash(_thousands(speed))} tok/s", "", None)]
+        parts += [("  ", ""), (f"{text_or_dash(_thousands(speed))} tok/s", "")]
     return parts
 
 

@@ -1,4 +1,4 @@
-"""What happened in a run, in words: health, samples, checkpoints, and the events of its log. Pure; must not read files.
+"""What happened in a run, in words: health, checkpoints, and the events of its log. Pure; must not read files.
 
 Everything that a model, a data set or a person wrote passes `plain` here.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from core.store.rows import AnswerRow, CheckpointRow
+from core.store.rows import CheckpointRow
 from tui.format import bytes_text, glyphs, number, plain
 from tui.messages import RunView
 from tui.widgets.lines import Part
@@ -72,24 +72,6 @@ def checkpoint_lines(view: RunView, chosen: int | None) -> list[list[Part]]:
             ]
         )
     return lines
-
-
-def sample_lines(answers: Sequence[AnswerRow], offset: int = 0) -> list[list[Part]]:
-    """For each fixed prompt: the prompt, the untrained model's answer, the last one's, then those between."""
-    if not answers:
-        return [[("the recipe names no prompts (evaluate.prompts), or none was answered yet", "dim")]]
-    lines: list[list[Part]] = []
-    for index in sorted({row.prompt_index for row in answers}):
-        rows = sorted((row for row in answers if row.prompt_index == index), key=lambda row: row.step)
-        lines.append([("Q ", "bold"), (plain(rows[0].prompt), "")])
-        base = [row for row in rows if row.step == 0]
-        trained = [row for row in rows if row.step > 0]
-        lines += [[("base ".rjust(7), "dim"), (plain(row.answer), "dim")] for row in base]
-        for row in reversed(trained):
-            newest = row is trained[-1]
-            lines.append([(f"@{row.step} ".rjust(7), "series-0" if newest else "dim"),
-                          (plain(row.answer), "" if newest else "dim")])  # fmt: skip
-    return lines[offset:]
 
 
 def event_entries(view: RunView) -> list[tuple[float, str, Entry]]:

@@ -5,12 +5,14 @@ It draws what the feed says; what a person wants of the run is in `run_control`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import ClassVar
 
+from textual.app import ComposeResult
 from textual.containers import Container
-from textual.events import Resize
 from textual.screen import ModalScreen
+from textual.timer import Timer
 from textual.widget import Widget
 
 from tui.format import glyphs, plain
@@ -21,11 +23,12 @@ from tui.panels.learning_rate import planned_rates
 from tui.panels.log import LogTail, RunLog
 from tui.panels.numbers import Pace, figures, header
 from tui.panels.pane import Pane
+from tui.panels.samples import sample_lines
 from tui.screens.page import LIST, Page
 from tui.screens.run_charts import RunCharts
 from tui.screens.run_control import RunControl
 from tui.widgets.bar import Bar
-from tui.widgets.chart.widget import Chart
+from tui.widgets.chart.widget import REDRAW_SECONDS, Chart
 from tui.widgets.lines import Lines
 from tui.widgets.log_view import Entry, LogView
 
@@ -42,8 +45,8 @@ class RunScreen(RunCharts, RunControl, Page):
         "log_scale", "smoothing", "axis", "overlay", "diff", "recipe", "stop", "pause", "save", "evaluate", "resume",
         "pin", "log_level", *LIST,
     )  # fmt: skip
-    FOOTER = ("back", "stop", "save", "zoom", "next_pane", "diff")
     DEFAULT_CSS = """
+    RunScreen #header, RunScreen #figures { height: 1; }
     RunScreen #charts { layout: horizontal; height: 11; }
     RunScreen #right { layout: vertical; width: 3fr; border-left: solid $panel; }
     RunScreen #loss { width: 4fr; }
@@ -101,7 +104,15 @@ class RunScreen(RunCharts, RunControl, Page):
         self._tail: LogTail | None = None
         self._tail_is_reading = False
         self._log_trouble = ""
+        self._log_was_read = False
+        self._shown_at = 0.0
+        self._pending: Timer | None = None
         self._planned_for: int | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="header")  # not a Bar: it changes twice a second, and only the cells that did are sent
+        yield from self.body()
+        yield Bar(id="footer")
 
     def body(self) -> Iterator[Widget]:
         models = self.curves.models
@@ -114,7 +125,7 @@ class RunScreen(RunCharts, RunControl, Page):
         ):  # fmt: skip
             self.panes[key] = Pane(key, title, content)
         panes = self.panes
-        yield Bar(id="figures")
+        yield Lines(id="figures")
         side = Container(panes["grad_norm"], panes["learning_rate"], id="side")
         yield Container(panes["loss"], Container(side, panes["machine"], id="right"), id="charts")
         yield Container(
@@ -127,6 +138,7 @@ class RunScreen(RunCharts, RunControl, Page):
     def on_mount(self) -> None:
         self.point_at("loss")
         super().on_mount()
+        self._read_log()
         self.set_interval(LOG_SECONDS, self._read_log)
 
     def on_screen_resume(self) -> None:
@@ -139,7 +151,8 @@ class RunScreen(RunCharts, RunControl, Page):
     def on_unmount(self) -> None:
         self.shell.feed.watch_run(None)
 
-    def on_resize(self, event: Resize) -> None:
+    def on_resize(self) -> None:
+        super().on_resize()
         self.call_after_refresh(self.show_run)
 
     # --- the feed
@@ -149,7 +162,7 @@ class RunScreen(RunCharts, RunControl, Page):
             self.run_view = message.view
             self.log_view.write(self.run_log.events(message.view))
             self._plan(message.view)
-            self.show_run()
+            self._show_soon()
 
     def on_run_gone(self, message: RunGone) -> None:
         if message.run_id == self.run_id:
@@ -161,7 +174,7 @@ class RunScreen(RunCharts, RunControl, Page):
         chart_key = self.curves.grow(message.key, message.points, reset=message.reset)
         if chart_key is not None:
             self.charts[chart_key].draw_soon()
-        self.show_numbers()
+        self._show_soon()
 
     def on_axis_grew(self, message: AxisGrew) -> None:
         if message.run_id != self.run_id:
@@ -172,16 +185,22 @@ class RunScreen(RunCharts, RunControl, Page):
         if self.curves.grow_axis(message.rows, reset=message.reset):
             for chart in self.charts.values():
                 chart.draw_soon()
-        self.show_numbers()
+        self._show_soon()
 
     # --- drawing
 
+    def _show_soon(self) -> None:
+        """Show what the feed said within the half second that the byte budget allows one drawing."""
+        if self._pending is None:
+            wait = self._shown_at + REDRAW_SECONDS - time.monotonic()
+            self._pending = self.set_timer(max(0.01, wait), self.show_run)
+
     def show_header(self) -> None:
-        bar = self.query_one("#header", Bar)
+        line = self.query_one("#header", Lines)
         if self.run_view is None:
-            bar.show([(f"{self.run_id}  {glyphs().ellipsis}", "dim", None)])
+            line.show([[(f"{self.run_id}  {glyphs().ellipsis}", "dim")]])
             return
-        bar.show(header(self.run_view, self.pace, self.size.width))
+        line.show([header(self.run_view, self.pace, self.size.width)])
 
     def show_numbers(self) -> None:
         """The two lines at the top, and the titles that hold numbers."""
@@ -189,7 +208,7 @@ class RunScreen(RunCharts, RunControl, Page):
         if self.run_view is None:
             return
         last = self.curves.last_values()
-        self.query_one("#figures", Bar).show(figures(self.run_view, self.pace, last, self.curves.trend()))
+        self.query_one("#figures", Lines).show([figures(self.run_view, self.pace, last, self.curves.trend())])
         self.show_titles()
 
     def show_titles(self) -> None:
@@ -199,9 +218,14 @@ class RunScreen(RunCharts, RunControl, Page):
 
     def show_run(self) -> None:
         """Everything that is not a curve."""
+        if self._pending is not None:
+            self._pending.stop()
+            self._pending = None
+        self._shown_at = time.monotonic()
         view = self.run_view
         if view is None:
             return
+        self.curves.validation_set = next((row.set_name for row in view.evaluations if row.role == "validation"), "")
         self.show_numbers()
         best = next((row.step for row in view.checkpoints if row.best), view.row.best_step)
         if self.curves.set_run(view.row.max_steps, [row.step for row in view.checkpoints], best):
@@ -209,7 +233,8 @@ class RunScreen(RunCharts, RunControl, Page):
                 chart.draw_soon()
         self._show_machine(view)
         self._lines("health").show(self._health(view))
-        self._lines("samples").show(stories.sample_lines(view.answers, self.sample_offset))
+        samples = self._lines("samples")
+        samples.show(sample_lines(view.answers, samples.size.width)[self.sample_offset :])
         self._lines("checkpoints").show(stories.checkpoint_lines(view, self.chosen_checkpoint()))
         self._show_log_title()
         self.show_footer()
@@ -225,7 +250,8 @@ class RunScreen(RunCharts, RunControl, Page):
         lines.show(machine.lines(view.hardware, lines.size.width))
 
     def _health(self, view: RunView) -> list[list[tuple[str, str]]]:
-        return [*stories.health_lines(view), stories.checkpoint_words(view)]
+        room = max(1, self.panes["health"].content.size.height - 1)
+        return [*stories.health_lines(view)[:room], stories.checkpoint_words(view)]
 
     def _show_log_title(self) -> None:
         follows = "follow" if self.log_view.follows else "scrolled: G follows"
@@ -276,8 +302,13 @@ class RunScreen(RunCharts, RunControl, Page):
         if trouble and trouble != self._log_trouble:
             entries = [*entries, (plain(trouble), "warn")]
         self._log_trouble = trouble
-        if self.is_mounted and entries:
+        if not self.is_mounted or not entries:
+            return
+        if self._log_was_read:
             self.log_view.write(self.run_log.output(entries))
+        else:
+            self.log_view.replace(self.run_log.earlier_output(entries))
+        self._log_was_read = True
 
     def copy_text(self) -> str | None:
         return self.run_id

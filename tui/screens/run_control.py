@@ -66,6 +66,13 @@ class RunControl(Page):
             return None if has_checkpoints else "there is no checkpoint yet"
         return super().why_not(action_id)
 
+    def footer_ids(self) -> tuple[str, ...]:
+        """The keys that matter for a run that lives, that can go on, and that is complete."""
+        if self.run_view is None or self.run_view.row.state in WITH_PROCESS:
+            return ("back", "stop", "save", "zoom", "next_pane", "diff")
+        first = "resume" if why_not_resume(self.run_view) is None else "overlay"
+        return ("back", first, "recipe", "zoom", "next_pane", "diff")
+
     def action_stop(self) -> None:
         """Stop the run, after one question."""
         view = self.run_view

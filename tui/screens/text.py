@@ -19,8 +19,7 @@ class TextScreen(ModalScreen[None]):
     """Lines to scroll through; esc leaves."""
 
     CSS = """
-    TextScreen { align: center middle; background: transparent; }
-    TextScreen > Vertical { width: 94%; height: 90%; background: $panel; }
+    TextScreen > Vertical { background: $surface; }
     TextScreen:ansi > Vertical { background: ansi_default; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

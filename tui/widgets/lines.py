@@ -13,6 +13,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from core.text import display_width
 from tui.format import fit
 
 SERIES = tuple(f"series-{index}" for index in range(7))
@@ -53,7 +54,8 @@ class Lines(Widget):
             old = before[y] if y < len(before) else ()
             new = self._lines[y] if y < len(self._lines) else ()
             if old != new:
-                self.refresh(Region(0, y, width, 1))
+                start, stop = _changed(old, new, width)
+                self.refresh(Region(start, y, stop - start, 1))
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
@@ -70,3 +72,19 @@ class Lines(Widget):
             used += cells
         segments.append(Segment(" " * (width - used), self.rich_style))
         return Strip(segments, width)
+
+
+def _changed(old: tuple[Part, ...], new: tuple[Part, ...], width: int) -> tuple[int, int]:
+    """The cells [start, stop) in which two lines may differ; all of them where a character is not one cell wide."""
+    before = [(character, tone) for text, tone in old for character in text]
+    after = [(character, tone) for text, tone in new for character in text]
+    is_cut = max(len(before), len(after)) > width
+    if is_cut or any(display_width(text) != len(text) for text, _ in (*old, *new)):
+        return 0, width
+    blank = (" ", "")
+    before += [blank] * (width - len(before))
+    after += [blank] * (width - len(after))
+    differs = [one != other for one, other in zip(before, after, strict=True)]
+    if True not in differs:  # the same cells, cut into other parts
+        return 0, 1
+    return differs.index(True), width - differs[::-1].index(True)

@@ -18,8 +18,11 @@ from tui.widgets.chart.curve import Window
 from tui.widgets.chart.scale import Scale, fit, format_tick, nice_step, robust_bounds, ticks
 from tui.widgets.chart.track import Kind, Track
 
+EMPTY = "no points yet"
 LEAST_GUTTER = 4
 MOST_GUTTER = 8
+LEAST_HEIGHT_WITH_AXIS = 8
+"""A chart that has no x axis of its own gets one where it has this many rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,8 @@ class ChartModel:
 
     def rows(self, width: int, height: int) -> list[Line]:
         """The chart as `height` rows of exactly `width` cells."""
-        canvas_height = height - 1 if self.has_axis_row and height >= 4 else height
+        has_axis_row = height >= (4 if self.has_axis_row else LEAST_HEIGHT_WITH_AXIS)
+        canvas_height = height - 1 if has_axis_row else height
         if width < MOST_GUTTER + 4 or canvas_height < 1:
             return [Line(" " * max(0, width), bytes(max(0, width)))] * max(0, height)
         for _ in range(3):  # a wider label makes the canvas narrower, once or twice at most
@@ -232,6 +236,8 @@ class ChartModel:
             render.draw_crosshair(canvas, self._column(self.crosshair_step))
         for track in front:
             self._mark(canvas, track, scale)
+        if not any(len(track.curve) for track in self.tracks.values()):
+            canvas.put(max(0, (canvas.width - len(EMPTY)) // 2), canvas.height // 2, EMPTY, render.AXIS)
 
     def _mark(self, canvas: Canvas, track: Track, scale: Scale) -> None:
         columns = track.columns(self._edges)
