@@ -10,10 +10,11 @@ from core.cli import output
 from core.cli.command import Command
 from core.cli.json_values import JsonInput
 from core.cli.reading import workspace_of
-from core.errors import FinetuiError, UsageError
+from core.errors import FinetuiError, ForeignFileError, UsageError
 
 if TYPE_CHECKING:
     from core.importers.foreign import ForeignRun
+    from core.importers.sources import Source
     from core.runs.imports import Imported
 
 
@@ -50,29 +51,41 @@ def import_(arguments: argparse.Namespace) -> int:
 
 
 def _read(paths: list[str]) -> tuple[list[ForeignRun], list[FinetuiError]]:
-    from core.importers.sources import find_sources, read_source
+    """All runs below the paths, and what could not be read.
+
+    Raises:
+        UsageError: a path does not exist; nothing is imported then.
+    """
+    from core.importers.sources import find_sources
 
     runs: list[ForeignRun] = []
     failed: list[FinetuiError] = []
     for path in paths:
+        before = len(runs), len(failed)
         try:
-            sources = find_sources(Path(path).expanduser().absolute())
-        except UsageError:
-            raise
-        except FinetuiError as error:
+            for source in find_sources(Path(path).expanduser().absolute()):
+                _read_source(source, runs, failed)
+        except ForeignFileError as error:
             failed.append(error)
-            continue
-        for source in sources:
-            try:
-                runs += read_source(source)
-            except FinetuiError as error:
-                failed.append(error)
-                continue
-            if source.remark:
-                output.narrate(f"note: {source.path}: {source.remark}")
+        if before == (len(runs), len(failed)):
+            failed.append(ForeignFileError(f"{path} holds no run"))
     for each in failed:
         output.print_error(each)
     return runs, failed
+
+
+def _read_source(source: Source, runs: list[ForeignRun], failed: list[FinetuiError]) -> None:
+    from core.importers.sources import read_source
+
+    try:
+        found = read_source(source)
+    except ForeignFileError as error:
+        failed.append(error)
+        return
+    runs += found
+    remark = source.remark if found else "nothing was recorded in it"
+    if remark:
+        output.narrate(f"note: {source.path}: {remark}")
 
 
 def _narrate(run: ForeignRun, imported: Imported) -> None:

@@ -134,6 +134,9 @@ def _print_foreign(environment: dict[str, object]) -> None:
     origin, config = environment.get("imported"), environment.get("config")
     if isinstance(origin, dict):
         output.print_text(f"\nimported from {origin.get('tracker')}: {origin.get('source')}")
+        remarks = origin.get("remarks")
+        for remark in remarks if isinstance(remarks, list) else ():
+            output.print_text(f"note: {remark}")
     if isinstance(config, dict):
         for key, value in config.items():
             output.print_text(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")

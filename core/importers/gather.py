@@ -71,6 +71,11 @@ class Gatherer:
         if time is not None:
             self._times[place] = time
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no point was taken."""
+        return not self._rows
+
     def refuse(self) -> None:
         """Count a point that could not be read at all."""
         self._refused += 1

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from core.errors import FinetuiError, ForeignFileError, UsageError
+from core.errors import ForeignFileError, UsageError
 from core.importers import mlflow, tensorboard, trackio, trainer_state, wandb
 from core.importers.foreign import ForeignRun
 from core.store.foreign import is_database, open_foreign
@@ -48,20 +48,15 @@ def find_sources(path: Path) -> list[Source]:
 
 
 def read_source(source: Source) -> list[ForeignRun]:
-    """The runs of a source.
+    """The runs of a source; none where it is whole but nothing was recorded.
 
     Raises:
-        ForeignFileError: it can't be read, is damaged, or holds no run.
+        ForeignFileError: it can't be read, or is damaged.
     """
     try:
-        runs = source.read()
-    except FinetuiError:
-        raise
+        return source.read()
     except OSError as error:
         raise ForeignFileError(f"{source.path} can't be read", why=error.strerror or str(error)) from error
-    if not runs:
-        raise ForeignFileError(f"{source.path} holds no run")
-    return runs
 
 
 def _of_file(path: Path) -> Source | None:

@@ -35,10 +35,10 @@ def is_event_file(path: Path) -> bool:
 
 
 def read(files: list[Path]) -> list[ForeignRun]:
-    """The one run of a folder's event files.
+    """The one run of a folder's event files; none where they hold no scalar (some writers put settings in one alone).
 
     Raises:
-        ForeignFileError: there is no scalar in them.
+        ForeignFileError: they are damaged before the first scalar.
     """
     source = str(files[0].parent if len(files) > 1 else files[0])
     reader = _Reader(source)
@@ -46,8 +46,9 @@ def read(files: list[Path]) -> list[ForeignRun]:
         reader.read(path)
     gathered = reader.gatherer.gathered()
     if not gathered.steps and not gathered.evaluations:
-        why = "; ".join(reader.remarks) or "no scalar was logged"
-        raise ForeignFileError(f"{source} holds no curve", why=why)
+        if reader.remarks:
+            raise ForeignFileError(f"{source} is damaged", why="; ".join(reader.remarks))
+        return []
     config, remarks = clean_config(reader.config)
     began = reader.began if reader.began is not None else files[0].stat().st_mtime
     first = gathered.first_at if gathered.first_at is not None else began

@@ -31,10 +31,10 @@ def is_wandb_file(path: Path) -> bool:
 
 
 def read(path: Path) -> list[ForeignRun]:
-    """The one run of a .wandb file.
+    """The one run of a .wandb file; none where nothing was recorded.
 
     Raises:
-        ForeignFileError: there is no run in it.
+        ForeignFileError: it is damaged before a run is told.
     """
     reader = _Reader(str(path))
     damage = Damage()
@@ -46,12 +46,15 @@ def read(path: Path) -> list[ForeignRun]:
                 reader.gatherer.refuse()
     if damage.why:
         reader.remarks.append(f"{damage.why}; what stands before it was kept")
+    if reader.is_empty:
+        if reader.remarks:
+            raise ForeignFileError(f"{path} is damaged", why="; ".join(reader.remarks))
+        return []
     return [reader.run(path)]
 
 
 class _Reader:
     def __init__(self, source: str) -> None:
-        self.source = source
         self.gatherer = Gatherer(source)
         self.remarks: list[str] = []
         self._run_id = self._name = self._note = self._project = ""
@@ -61,6 +64,11 @@ class _Reader:
         self._step_metrics: dict[str, None] = {}
         self._exit_code: int | None = None
         self._runtime = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether neither a run nor a value was told."""
+        return not self._run_id and self.gatherer.is_empty
 
     def record(self, data: bytes) -> None:
         for number, _, value in fields(data):
@@ -128,14 +136,12 @@ class _Reader:
 
     def run(self, path: Path) -> ForeignRun:
         gathered = self.gatherer.gathered()
-        if not self._run_id and not gathered.steps and not gathered.evaluations:
-            raise ForeignFileError(f"{self.source} holds no run", why="; ".join(self.remarks))
         config, remarks = clean_config(self._config)
         began = self._started_at or gathered.first_at or path.stat().st_mtime
         outcome, message_ = self._ending()
         return ForeignRun(
             tracker=TRACKER,
-            source=self.source,
+            source=str(path),
             source_run="/".join(part for part in (self._project, self._run_id) if part),
             name=self._name or self._run_id or path.stem,
             created_at=began,

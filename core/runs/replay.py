@@ -21,6 +21,7 @@ from pathlib import Path
 
 from core.errors import FinetuiError, LaunchError, UsageError
 from core.events import (
+    Cancelled,
     Event,
     Exited,
     Finished,
@@ -107,7 +108,9 @@ class Replay:
                 self._stop()
 
     def close(self) -> None:
-        """Give everything back; the run stays as far as it was played."""
+        """Give everything back; the run stays as far as it was played, and one that never began is cancelled."""
+        if self._state is State.QUEUED:  # else the next supervisor would train it for real
+            decide(self._workspace, Cancelled(run_id=self.run_id))
         for spool in self._spools.values():
             spool.close()
         self._lock.release()

@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import cast
 
+from core.importers.records import write_tfrecord
+from core.importers.wire import write_bytes
 from core.paths import Workspace
 from tests.cli.conftest import Finetui
 
@@ -78,6 +80,21 @@ def test_a_name_is_for_one_run(finetui: Finetui, workspace: Workspace) -> None:
     assert finetui("show", "mine").status == 0
     assert finetui("import", str(FIXTURES / "absent")).status == 2
     assert finetui("import", str(Path(__file__))).status == 1
+
+
+def test_files_without_a_value_are_a_note_in_a_folder_and_an_error_alone(
+    finetui: Finetui, workspace: Workspace, tmp_path: Path
+) -> None:
+    (tmp_path / "hparams").mkdir()
+    empty = tmp_path / "hparams" / "events.out.tfevents.1"
+    empty.write_bytes(write_tfrecord(write_bytes(3, b"brain.Event:2")))
+    shutil.copy(FIXTURES / "run-fixture1.wandb", tmp_path)
+    said = finetui("import", str(tmp_path))
+    assert (said.status, len(ids(said.stdout))) == (0, 1)
+    assert "nothing was recorded in it" in said.stderr
+    alone = finetui("import", str(empty))
+    assert (alone.status, alone.stdout) == (1, "")
+    assert "holds no run" in alone.stderr
 
 
 def test_export_writes_each_format_and_overwrites_nothing(

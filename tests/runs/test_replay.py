@@ -17,7 +17,7 @@ from core.locks import FileLock, is_locked
 from core.paths import Workspace
 from core.runs.launch import supervisor_lives
 from core.runs.recording import load_recording
-from core.runs.replay import play, play_instantly
+from core.runs.replay import Replay, play, play_instantly
 from core.runs.requests import ask
 from core.runs.spool import Spool
 from core.states import Outcome, State
@@ -156,6 +156,15 @@ def test_a_recording_of_two_attempts(workspace: Workspace, tmp_path: Path) -> No
     before = content_of(workspace)
     rebuild(workspace)
     assert content_of(workspace) == before
+
+
+def test_a_replay_that_is_given_up_before_its_start_is_cancelled(workspace: Workspace) -> None:
+    replay = Replay(workspace, load_recording(RECORDED), began_at=1_790_000_000.0)
+    replay.close()
+    ingest_once(workspace)
+    with open_reader(workspace) as reader:
+        assert reader.run(replay.run_id).outcome is Outcome.STOPPED
+        assert reader.queue(with_held=True) == ()
 
 
 def test_what_can_not_be_played_is_said(workspace: Workspace, tmp_path: Path) -> None:
