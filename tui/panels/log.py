@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.cli.log_lines import LineReader
-from core.text import safe_line
+from tui.format import plain
 from tui.messages import RunView
 from tui.panels.stories import event_entries
 from tui.widgets.log_view import KEPT_LINES, Entry
@@ -33,7 +33,7 @@ class LogTail:
         if self._is_cut and lines:
             self._is_cut = False
             lines = lines[1:]  # begins in the middle
-        return [(safe_line(line, LINE_CHARACTERS), _tone(line)) for line in lines[-KEPT_LINES:]]
+        return [(plain(line[:LINE_CHARACTERS]), _tone(line)) for line in lines[-KEPT_LINES:]]
 
 
 def _tone(line: str) -> str:

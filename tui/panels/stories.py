@@ -82,7 +82,8 @@ def event_entries(view: RunView) -> list[tuple[float, str, Entry]]:
         why = f": {plain(move.why)}" if move.why else ""
         found.append((move.at, f"move {move.at} {move.to_state}", (f"run {words}{why}", "dim")))
     for saved in view.checkpoints:
-        text = f"step {saved.step}  saved checkpoint ({saved.reason}, {bytes_text(saved.bytes)}, {saved.seconds:.1f} s)"
+        facts = f"{plain(saved.reason)}, {bytes_text(saved.bytes)}, {saved.seconds:.1f} s"
+        text = f"step {saved.step}  saved checkpoint ({facts})"
         found.append((saved.at, f"save {saved.step} {saved.attempt}", (text, "good")))
     for row in view.evaluations:
         metrics = "  ".join(f"{plain(name)} {number(value)}" for name, value in row.metrics.items())

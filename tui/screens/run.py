@@ -34,6 +34,8 @@ from tui.widgets.log_view import Entry, LogView
 
 KEYS = ("loss", "grad_norm", "learning_rate", "tokens_per_second", "eval/*")
 LOG_SECONDS = 0.5
+TINY_ROWS, LOW_ROWS = 16, 22
+"""Below the second there is room for the charts or the log, not for both."""
 
 
 class RunScreen(RunCharts, RunControl, Page):
@@ -92,6 +94,13 @@ class RunScreen(RunCharts, RunControl, Page):
     }
     RunScreen .-around-zoomed { height: 1fr !important; width: 1fr !important; border-left: none !important; }
     RunScreen .-off { display: none !important; }
+
+    RunScreen { overflow: hidden; }
+    RunScreen.-low #charts { height: 1fr; }
+    RunScreen.-low #health { height: 2; }
+    RunScreen.-low #lower { display: none; }
+    RunScreen.-low.-lower-current #lower { display: block; }
+    RunScreen.-low.-lower-current #charts { display: none; }
     """
 
     def __init__(self, run_id: str) -> None:
@@ -148,11 +157,9 @@ class RunScreen(RunCharts, RunControl, Page):
         if not isinstance(self.app.screen, ModalScreen):  # behind a question the run goes on before one's eyes
             self.shell.feed.watch_run(None)
 
-    def on_unmount(self) -> None:
-        self.shell.feed.watch_run(None)
-
     def on_resize(self) -> None:
         super().on_resize()
+        self.set_class(TINY_ROWS <= self.size.height < LOW_ROWS, "-low")
         self.call_after_refresh(self.show_run)
 
     # --- the feed
@@ -265,13 +272,13 @@ class RunScreen(RunCharts, RunControl, Page):
         if max_steps is None or max_steps == self._planned_for:
             return
         self._planned_for = max_steps
-        recipe = self.shell.workspace.run(self.run_id).recipe
+        shell, recipe = self.shell, self.shell.workspace.run(self.run_id).recipe
 
         def read() -> None:
             points, words = planned_rates(recipe, max_steps)
-            self.shell.from_thread(lambda: self._planned(points, words))
+            shell.from_thread(lambda: self._planned(points, words))
 
-        self.shell.in_background(read)
+        shell.in_background(read)
 
     def _planned(self, points: tuple[tuple[int, float], ...], words: str) -> None:
         if self.is_mounted and points:
@@ -284,18 +291,19 @@ class RunScreen(RunCharts, RunControl, Page):
         if self._tail_is_reading:
             return
         self._tail_is_reading = True
+        shell = self.shell
 
         def read() -> None:
             trouble, entries = "", []
             try:
                 if self._tail is None:
-                    self._tail = LogTail(self.shell.workspace.run(self.run_id).log)
+                    self._tail = LogTail(shell.workspace.run(self.run_id).log)
                 entries = self._tail.read()
             except OSError as error:
                 trouble = f"the worker's log can't be read: {error}"
-            self.shell.from_thread(lambda: self._logged(entries, trouble))
+            shell.from_thread(lambda: self._logged(entries, trouble))
 
-        self.shell.in_background(read)
+        shell.in_background(read)
 
     def _logged(self, entries: list[Entry], trouble: str) -> None:
         self._tail_is_reading = False

@@ -10,7 +10,7 @@ from textual.containers import Container
 from tui.messages import RunView
 from tui.panels.curves import CURVES, Curves
 from tui.panels.log import RunLog
-from tui.panels.others import read_overlay, recipe_lines
+from tui.panels.others import Overlay, read_overlay, recipe_lines
 from tui.panels.pane import Pane
 from tui.screens.page import Page
 from tui.widgets.chart.axis import View
@@ -52,6 +52,7 @@ class RunCharts(Page):
             pane.is_current = name == key
         self.set_class(key == "samples", "-samples")
         self.set_class(key == "checkpoints", "-checkpoints")
+        self.set_class(key in ("log", "samples", "checkpoints"), "-lower-current")
         self._show_zoom()
         self.show_titles()
         self.call_after_refresh(self.show_run)
@@ -179,12 +180,19 @@ class RunCharts(Page):
         if not wanted.strip():
             return
 
+        shell = self.shell  # a thread does not know which app is its own
+
         def read() -> str:
-            overlay = read_overlay(self.shell.workspace, wanted.strip(), tuple(CURVES), self.run_id)
-            self.shell.from_thread(lambda: (self.curves.set_overlay(overlay), self._draw()))
+            overlay = read_overlay(shell.workspace, wanted.strip(), tuple(CURVES), self.run_id)
+            shell.from_thread(lambda: self._overlaid(overlay))
             return ""
 
-        self.shell.act(read)
+        shell.act(read)
+
+    def _overlaid(self, overlay: Overlay) -> None:
+        if self.is_mounted:
+            self.curves.set_overlay(overlay)
+            self._draw()
 
     # --- recipe
 
@@ -199,17 +207,20 @@ class RunCharts(Page):
     def _show_recipe(self, *, whole: bool) -> None:
         other = self.curves.overlay.partition(" ")[0] if self.curves.overlay else None
 
+        shell = self.shell
+
         def read() -> str:
-            title, lines = recipe_lines(self.shell.workspace, self.run_id, other, whole=whole)
-            self.shell.from_thread(lambda: self._open_text(title, lines))
+            title, lines = recipe_lines(shell.workspace, self.run_id, other, whole=whole)
+            shell.from_thread(lambda: self._open_text(title, lines))
             return ""
 
-        self.shell.act(read)
+        shell.act(read)
 
     def _open_text(self, title: str, lines: list[str]) -> None:
         from tui.screens.text import TextScreen
 
-        self.app.push_screen(TextScreen(title, lines))
+        if self.is_mounted:
+            self.app.push_screen(TextScreen(title, lines))
 
     # --- lists
 
