@@ -1,6 +1,6 @@
-"""Every action of the app in one table: bindings, footer, help, palette, key documentation and keymap file come from it.
+"""Every action of the app in one table: bindings, footer, help, palette and keymap file come from it.
 
-A screen names the ids that it offers, implements `action_<id>`, and answers `why_not(id)`. An id has one key wherever it
+A screen names the ids that it offers, implements `action_<id>` and answers `why_not(id)`. An id has one key wherever it
 is offered; the person's keymap file may give it another. This module must not know any screen, nor import Textual.
 """
 

@@ -32,6 +32,8 @@ from tui.theme import NAMES, SHORT_NAMES, THEMES
 
 DEMO_RECIPE = "starter-qlora.yaml"
 CATCH_UP_SECONDS = 5.0
+FIRST_FRAME_SECONDS = 0.3
+"""What the first frame does not need begins after so long."""
 _CLIPBOARD_BYTES = 75_000
 """Terminals drop larger OSC 52 sequences without a word."""
 
@@ -91,7 +93,7 @@ class FinetuiApp(App[None]):
         self.feed.start()
 
     def on_mount(self) -> None:
-        self.call_after_refresh(self._after_first_frame)
+        self.set_timer(FIRST_FRAME_SECONDS, self._after_first_frame)
 
     def _after_first_frame(self) -> None:
         self.in_background(self._keep_up)
@@ -336,8 +338,6 @@ class FinetuiApp(App[None]):
                 "Runs are not touched by this; `finetui` opens the app again."
             )
         self._close_messages_no_wait()
-
-
 
 
 def run_app(workspace: Workspace, *, mouse: bool | None = None, ascii_only: bool = False) -> int:

@@ -11,7 +11,6 @@ import sys
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-
 APP_OPTIONS = ("--no-mouse", "--ascii")
 TERMINAL_SETTINGS = {"TEXTUAL_ANIMATIONS": "none", "TEXTUAL_SMOOTH_SCROLL": "0"}
 """What Textual reads from the environment while it is imported; nothing moves by itself over a slow line."""

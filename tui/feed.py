@@ -209,11 +209,12 @@ class Feed:
         run_keys = reader.matching(query)
         self._order = (query, run_keys)
         self._summary = self._summarise(reader)
-        cursor = self._place(reader, run_keys)
-        self._post(RunsChanged(version, query, len(run_keys), self._summary, cursor))
+        run_id = self._cursor
+        cursor = self._place(reader, run_keys, run_id)
+        self._post(RunsChanged(version, query, len(run_keys), self._summary, cursor, run_id))
 
-    def _place(self, reader: Reader, run_keys: list[int]) -> int | None:
-        number = reader.run_number(self._cursor) if self._cursor is not None else None
+    def _place(self, reader: Reader, run_keys: list[int], run_id: str | None) -> int | None:
+        number = reader.run_number(run_id) if run_id is not None else None
         try:
             return None if number is None else run_keys.index(number)
         except ValueError:

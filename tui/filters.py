@@ -1,8 +1,9 @@
 """The filter language: `method:qlora eval_loss<1.3 tag:keep lr>=1e-4 -state:crashed "two words"`.
 
-Terms stand side by side and must all hold. A bare word is looked for in id, name, note, tags, method and model; `field:word`
-contains, `=` and `!=` compare whole, `<` `<=` `>` `>=` compare numbers; `-` in front turns a term round. A field that is no
-column is a metric, with `.min`, `.max`, `.last` or `.smooth` behind it. Pure: text in, conditions out, and back.
+Terms stand side by side and must all hold. A bare word is looked for in id, name, note, tags, method and model;
+`field:word` contains, `=` and `!=` compare whole, `<` `<=` `>` `>=` compare numbers; `-` in front turns a term round.
+A field that is no column is a metric, with `.min`, `.max`, `.last` or `.smooth` behind it.
+Pure: text in, conditions out, and back.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rows of the store as the short words, glyphs and cells that screens show; the only place that chooses a glyph.
 
-It must not know a widget. Every text that comes from outside passes `safe_line` here. A tone (live, good, bad, warn, dim)
+It must not know a widget. Text from outside passes `safe_line` here. A tone (live, good, bad, warn, dim)
 is a name that the theme gives a colour; no tone carries a meaning that shape or word does not carry too.
 """
 
@@ -15,8 +15,6 @@ from core.states import WITH_PROCESS, Outcome, State
 from core.store.rows import RunRow, SampleRow
 from core.text import display_width, safe_line
 from core.units import NOT_MEASURED, format_bytes, format_duration, format_percent, format_value
-
-NARROW_CHARACTERS = frozenset("·─│┄▁▂▃▄▅▆▇█▓░●○◌✓✗■‖▸★↑↓⏎…—")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

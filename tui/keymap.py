@@ -47,29 +47,29 @@ def read_preferences(path: Path | None = None) -> Preferences:
     except FileNotFoundError:
         return Preferences()
     except (OSError, UnicodeDecodeError) as error:
-        return Preferences(problems=(f"{place} can't be read: {error}",))
+        return Preferences(problems=(f"can't be read: {error} ({place})",))
     import tomllib  # 10 ms that a person without the file must not pay
 
     try:
         body = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        return Preferences(problems=(f"{place}: {error}",))
+        return Preferences(problems=(f"{error} ({place})",))
     return _checked(body, place)
 
 
 def _checked(body: dict[str, object], place: Path) -> Preferences:
-    problems = [f"{place}: unknown key {key}" for key in body if key not in ("theme", "ascii", "mouse", "keys")]
+    problems = [f"unknown key {key} in {place}" for key in body if key not in ("theme", "ascii", "mouse", "keys")]
     theme = body.get("theme", "dark")
     if theme not in THEMES:
-        problems.append(f"{place}: theme must be one of {', '.join(THEMES)}")
+        problems.append(f"theme must be one of {', '.join(THEMES)} in {place}")
         theme = "dark"
     keys: dict[str, str] = {}
     chosen = body.get("keys", {})
     for action, key in chosen.items() if isinstance(chosen, dict) else ():
         if action not in ACTIONS:
-            problems.append(f"{place}: there is no action {action!r}; ? lists them")
+            problems.append(f"there is no action {action!r} (keys in {place})")
         elif not isinstance(key, str) or not key.strip():
-            problems.append(f'{place}: the key of {action} must be a text such as "f" or "ctrl+f"')
+            problems.append(f"the key of {action} must be a text such as f or ctrl+f (in {place})")
         else:
             keys[action] = ",".join(_textual_name(part.strip()) for part in key.split(","))
     return Preferences(

@@ -71,13 +71,21 @@ class Present(FeedMessage, bubble=False):
 class RunsChanged(Present, bubble=False):
     """The list that is watched may look different now; `count` runs fit its query, -1 where no list is watched.
 
-    `cursor` is the place of the run that `set_cursor` named; None where it is not in the list.
+    `cursor` is the place of the run `cursor_run_id`, which `set_cursor` named; None where it is not in the list.
     """
 
-    def __init__(self, version: int, query: RunQuery, count: int, summary: Summary, cursor: int | None = None) -> None:
+    def __init__(
+        self,
+        version: int,
+        query: RunQuery,
+        count: int,
+        summary: Summary,
+        cursor: int | None = None,
+        cursor_run_id: str | None = None,
+    ) -> None:
         super().__init__()
         self.version, self.query, self.count, self.summary = version, query, count, summary
-        self.cursor = cursor
+        self.cursor, self.cursor_run_id = cursor, cursor_run_id
 
 
 class RunsPage(FeedMessage, bubble=False):

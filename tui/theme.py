@@ -5,7 +5,7 @@ Series: Okabe and Ito, "Color Universal Design" (2008). This module must not kno
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 NAMES = ("finetui-dark", "finetui-light", "finetui-ansi")
 SHORT_NAMES = {"dark": NAMES[0], "light": NAMES[1], "ansi": NAMES[2]}
@@ -68,14 +68,10 @@ THEMES = (
         boost="ansi_default",
         dark=True,
         variables={
+            **BUILTIN_THEMES["ansi-dark"].variables,
             **_series(SERIES_ANSI),
             "cursor-background": "ansi_default",
             "quiet": "ansi_default",
-            "block-cursor-foreground": "ansi_black",
-            "block-cursor-background": "ansi_white",
-            "input-cursor-background": "ansi_white",
-            "input-cursor-foreground": "ansi_black",
-            "input-selection-background": "ansi_blue",
         },
     ),
 )

@@ -1,6 +1,6 @@
-"""What the app does in the background for the workspace: takes in what nobody has ingested, tells that a run has ended.
+"""What the app does in the background for the workspace: takes in what nobody has ingested, tells ends.
 
-It is the app's part of "whoever is there ingests" and must not draw. It never raises: what is wrong comes back as words.
+It is the app's part of "whoever is there ingests" and must not draw. What is wrong comes back as words.
 """
 
 from __future__ import annotations

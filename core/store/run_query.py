@@ -166,7 +166,7 @@ def _order(query: RunQuery) -> tuple[str, list[str | float]]:
     if field == "created":
         return newest, []
     if field in TEXT_FIELDS:
-        expression, bound = f"lower({TEXT_FIELDS[field]})", []
+        expression, bound = f"lower({TEXT_FIELDS[field]})", list[str | float]()
     else:
         expression, bound = number_expression(field)
     return f"{expression} IS NULL, {expression} {direction}, {newest}", [*bound, *bound]

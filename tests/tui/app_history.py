@@ -23,7 +23,7 @@ from core.paths import Workspace
 from core.store.ingest import ingest_once
 from tests.store.line_files import Lines
 
-HOSTILE = '[/x] \x1b]52;c;aGk=\x07 [@click=app.quit]\x9b31m ‮ [/INST] 名前'
+HOSTILE = "[/x] \x1b]52;c;aGk=\x07 [@click=app.quit]\x9b31m ‮ [/INST] 名前"
 NAMES = ("cs-r16-cos", "cs-r16-lin", "cs-r64-cos", "cs-full-1b", "cs-r16-hot", "cs-lora-r8")
 ENDS = ("running", "completed", "stopped", "completed", "diverged", "completed", "crashed", "out_of_memory")
 
@@ -59,29 +59,58 @@ class AppHistory:
         self.lines.events(
             run_id,
             Started(kind="train", pid=100 + number, boot_id="b", start_ticks=1),
-            Planned(max_steps=100, num_train_epochs=3.0, rows={"train": 640, "task": 64}, parameters_total=10_000, parameters_trained=100),
-        )  # fmt: skip
+            Planned(
+                max_steps=100,
+                num_train_epochs=3.0,
+                rows={"train": 640, "task": 64},
+                parameters_total=10_000,
+                parameters_trained=100,
+            ),
+        )
         for step in range(1, steps + 1):
             self.lines.events(run_id, self.step(step, end))
             if step % 20 == 0:
                 self.lines.events(
                     run_id,
-                    Evaluated(step=step, set_name="task", role="validation", metrics={"loss": 1.5 - step / 100 + number / 1000}, rows=64, seconds=1.0),
-                    CheckpointSaved(step=step, folder=f"checkpoints/step-{step:06d}", bytes=84_000_000, manifest_sha256="0" * 64, reason="scheduled", seconds=1.0),
+                    Evaluated(
+                        step=step,
+                        set_name="task",
+                        role="validation",
+                        metrics={"loss": 1.5 - step / 100 + number / 1000},
+                        rows=64,
+                        seconds=1.0,
+                    ),
+                    CheckpointSaved(
+                        step=step,
+                        folder=f"checkpoints/step-{step:06d}",
+                        bytes=84_000_000,
+                        manifest_sha256="0" * 64,
+                        reason="scheduled",
+                        seconds=1.0,
+                    ),
                     BestChanged(step=step, metric="task.loss", value=1.5 - step / 100),
-                )  # fmt: skip
+                )
         self.lines.supervisor(
             run_id,
             HardwareSampled(
-                gpu_uuid="GPU-1", gpu_name="NVIDIA GeForce RTX 4090", gpu_utilisation_percent=98.0, gpu_memory_used_bytes=22_900_000_000,
-                gpu_memory_total_bytes=25_700_000_000, gpu_power_watts=412.0, gpu_temperature_celsius=71.0, cpu_percent=38.0,
-                host_memory_used_bytes=20_000_000_000, host_memory_total_bytes=68_000_000_000, worker_memory_bytes=1, disk_free_bytes=212_000_000_000,
+                gpu_uuid="GPU-1",
+                gpu_name="NVIDIA GeForce RTX 4090",
+                gpu_utilisation_percent=98.0,
+                gpu_memory_used_bytes=22_900_000_000,
+                gpu_memory_total_bytes=25_700_000_000,
+                gpu_power_watts=412.0,
+                gpu_temperature_celsius=71.0,
+                cpu_percent=38.0,
+                host_memory_used_bytes=20_000_000_000,
+                host_memory_total_bytes=68_000_000_000,
+                worker_memory_bytes=1,
+                disk_free_bytes=212_000_000_000,
             ),
-        )  # fmt: skip
+        )
         if end == "running":
             return run_id
         if end == "diverged":
-            self.lines.events(run_id, HealthRaised(rule="loss_finite", level="error", message="loss is nan", step=steps))
+            self.lines.events(run_id, HealthRaised(rule="finite", level="error", message="loss is nan", step=steps))
         if end not in ("crashed", "lost"):
             self.lines.events(run_id, Finished(outcome=end, message=f"the run was {end}", step=steps))
         self.lines.move(run_id, "running", "finished", outcome=end)
@@ -89,7 +118,7 @@ class AppHistory:
 
     def step(self, step: int, end: str = "completed") -> StepLogged:
         """One logged step."""
-        loss = math.nan if end == "diverged" and step > 30 else 0.9 + 2.0 * math.exp(-step / 15) + self.random.random() / 20
+        loss = math.nan if end == "diverged" and step > 30 else _falling(step) + self.random.random() / 20
         values = {
             "loss": loss,
             "grad_norm": 0.7 + self.random.random() / 10,
@@ -103,3 +132,7 @@ class AppHistory:
         self.lines.journal.add(
             Renamed(run_id=run_id, name=HOSTILE), Noted(run_id=run_id, text=HOSTILE), Tagged(run_id=run_id, tag=HOSTILE)
         )
+
+
+def _falling(step: int) -> float:
+    return 0.9 + 2.0 * math.exp(-step / 15)

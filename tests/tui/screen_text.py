@@ -21,7 +21,9 @@ def screen_text(pilot: Pilot[None]) -> str:
     return "\n".join(screen_lines(pilot))
 
 
-async def wait_for(pilot: Pilot[None], condition: Callable[[], object], what: str, timeout_seconds: float = 10.0) -> None:
+async def wait_for(
+    pilot: Pilot[None], condition: Callable[[], object], what: str, timeout_seconds: float = 10.0
+) -> None:
     """Let the app run until the condition holds; fail with its name and the screen."""
     deadline = time.monotonic() + timeout_seconds
     while not condition():

@@ -110,7 +110,10 @@ def test_a_resumed_run_sends_its_curve_anew(ear: Ear, history: AppHistory) -> No
     ear.feed.watch_run(run_id, ("loss",))
     wait_until(lambda: len(ear.points("loss")) == 30, "thirty points")
     history.lines.events(
-        run_id, Started(kind="train", pid=5, boot_id="b", start_ticks=2, resumed_from_step=20), history.step(21), attempt=2
+        run_id,
+        Started(kind="train", pid=5, boot_id="b", start_ticks=2, resumed_from_step=20),
+        history.step(21),
+        attempt=2,
     )
     history.ingest()
     wait_until(lambda: [step for step, _ in ear.points("loss")][-2:] == [20, 21], "the replaced points")

@@ -58,7 +58,7 @@ def test_any_text_is_read_or_refused_with_a_place(text: str) -> None:
         assert parse_filter(write_filter(conditions)) == conditions
 
 
-_WORDS = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1, max_size=12)
+_WORDS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12)
 _TEXTS = st.builds(
     Condition, st.sampled_from(["", "name", "tag", "note", "state"]), st.just(":"), _WORDS, st.booleans()
 )
@@ -89,7 +89,9 @@ def test_the_store_finds_what_python_finds(workspace: Workspace) -> None:
             return {row.run_id for row in reader.page(keys).rows}
 
         assert len(everything) == 16 and found("") == set(rows)
-        assert found("eval_loss<1.11") == {id_ for id_, row in rows.items() if row.eval_loss is not None and row.eval_loss < 1.11}
+        assert found("eval_loss<1.11") == {
+            id_ for id_, row in rows.items() if row.eval_loss is not None and row.eval_loss < 1.11
+        }
         assert found("state:diverged") == {id_ for id_, row in rows.items() if row.outcome == "diverged"} != set()
         assert found("-state:completed") == {id_ for id_, row in rows.items() if row.outcome != "completed"}
         assert found("r16-cos loss<1.07") == {

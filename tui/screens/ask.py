@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -26,7 +28,7 @@ class AskLine(ModalScreen[str | None]):
     """One line; None where the person leaves by esc. `complaint` says while typing what is wrong with it."""
 
     CSS = _CSS.format(name="AskLine")
-    BINDINGS = [("escape", "leave", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = [("escape", "leave", "Back")]
 
     def __init__(self, question: str, value: str = "", complaint: Callable[[str], str] | None = None) -> None:
         super().__init__()
@@ -57,7 +59,7 @@ class Confirm(ModalScreen[bool]):
     """A question with its consequences; only `y` means yes."""
 
     CSS = _CSS.format(name="Confirm")
-    BINDINGS = [("y", "yes", "Yes"), ("n,escape,q", "no", "No")]
+    BINDINGS: ClassVar[list[BindingType]] = [("y", "yes", "Yes"), ("n,escape,q", "no", "No")]
 
     def __init__(self, question: str, details: tuple[str, ...] = ()) -> None:
         super().__init__()

@@ -5,7 +5,10 @@ Enter does the chosen action on the page behind.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Click
@@ -23,7 +26,7 @@ _TITLE_CELLS = 16
 class HelpScreen(ModalScreen[None]):
     """Keys of `page`; with `only_possible` as a palette."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         ("escape", "leave", "Back"),
         ("down,ctrl+n", "step(1)", "Down"),
         ("up,ctrl+p", "step(-1)", "Up"),
@@ -85,7 +88,7 @@ class HelpScreen(ModalScreen[None]):
         reason = self._page.why_not(action.id)
         sign = glyphs().cursor if here else " "
         keys = fit(self._keys(action), _KEY_CELLS)
-        words = f"{action.help}" if reason is None else f"{action.help} (not now: {reason})"
+        words = action.help if reason is None else f"not now: {reason}"
         width = max(10, self.query_one("#list", Static).size.width - _KEY_CELLS - _TITLE_CELLS - 2)
         tone = "" if reason is None else "$quiet"
         return Content.assemble(

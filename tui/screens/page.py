@@ -42,8 +42,13 @@ class Page(Screen[None]):
     FOOTER: ClassVar[tuple[str, ...]] = ()
     MODE: ClassVar[str] = ""
     AUTO_FOCUS = ""
-    HORIZONTAL_BREAKPOINTS = [(0, "-tiny-width"), (60, "-narrow"), (100, "-middle"), (160, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-tiny-height"), (16, "-short"), (30, "-tall")]
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-tiny-width"),
+        (60, "-narrow"),
+        (100, "-middle"),
+        (160, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-tiny-height"), (16, "-short"), (30, "-tall")]
     DEFAULT_CSS = """
     Page { layout: vertical; background: $background; color: $foreground; }
     Page #header { background: $panel; }
@@ -84,9 +89,13 @@ class Page(Screen[None]):
 
     # --- header and footer
 
-    def on_mount(self) -> None:
+    def __init__(self) -> None:
+        super().__init__()
         self._flashed = False
         self._flash_line = ""
+
+    def on_mount(self) -> None:
+        """Runs after a page's own; Textual calls both."""
         self.show_header()
         self.show_footer()
 
@@ -173,7 +182,11 @@ class Page(Screen[None]):
     async def on_bar_chosen(self, event: Bar.Chosen) -> None:
         """A part of a bar was clicked."""
         event.stop()
-        await self.action_do(event.action)
+        await self.choose(event.action)
+
+    async def choose(self, name: str) -> None:
+        """Do what a part of a bar stands for: an action, unless the page gives it another meaning."""
+        await self.action_do(name)
 
     def action_back(self) -> None:
         """One layer out; the lowest page of a mode has none."""

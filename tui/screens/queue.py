@@ -1,6 +1,6 @@
 """The queue: what runs, what waits in which order and for what, what ended lately; order, hold, release, cancel.
 
-It shows the feed's rows and hands wishes to `core.runs.queue`; who else uses the GPU is asked of `core.gpu` in a thread.
+It shows the feed's rows and hands wishes to `core.runs.queue`; a thread asks `core.gpu` who else is there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tui.widgets.bar import TONES, Bar
 from tui.widgets.table import PAGE_ROWS, VirtualTable
 
 if TYPE_CHECKING:
-    from core.gpu.nvml import Gpu
+    from core.gpu.nvml import Gpu, GpuProcess
 
 GPU_LOOK_SECONDS = 10.0
 _SHOWN_ENDED = 4
@@ -66,7 +66,6 @@ class QueueScreen(Page):
         yield Static(Content(""), id="others", classes="spare")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.table.focus(scroll_visible=False)
         self.query_one("#now-title", Bar).show([("now", "bold", None)])
         self.query_one("#ended-title", Bar).show([("ended lately", "bold", None)])
@@ -105,7 +104,7 @@ class QueueScreen(Page):
         self._show_columns()
         self.show_footer()
 
-    def on_virtual_table_page_wanted(self, message: VirtualTable.PageWanted[RunRow]) -> None:
+    def on_virtual_table_page_wanted(self, message: VirtualTable.PageWanted) -> None:
         self.table.put(message.start, self._waiting[message.start : message.start + PAGE_ROWS])
 
     def on_virtual_table_cursor_moved(self) -> None:
@@ -287,12 +286,12 @@ def _ended(row: RunRow, width: int) -> Content:
     return Content.assemble((words, TONES[tone]), fit(rest, max(0, width - len(words))))
 
 
+def _user(process: GpuProcess) -> str:
+    command, user = plain(process.command or "?"), plain(process.user or "?")
+    return f"pid {process.pid} {command} {bytes_text(process.memory_used_bytes)} ({user})"
+
+
 def other_users(gpus: Sequence[Gpu]) -> str:
     """Who else has memory on the GPUs, in a sentence; empty where nobody has."""
-    users = [
-        f"pid {process.pid} {plain(process.command or '?')} {bytes_text(process.memory_used_bytes)} ({plain(process.user or '?')})"
-        for gpu in gpus
-        for process in gpu.processes
-        if not process.is_ours
-    ]
+    users = [_user(process) for gpu in gpus for process in gpu.processes if not process.is_ours]
     return f"other users of the GPU: {', '.join(users)}; they are waited for, never stopped" if users else ""

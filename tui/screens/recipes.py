@@ -1,6 +1,6 @@
 """Recipes: those of the workspace and the ready ones, their text, their problems, and launching one.
 
-A read view: it changes no recipe. Reading and checking happen in a thread, for they import what the first frame must not.
+A read view: it changes no recipe. Reading and checking happen in a thread: they import much.
 """
 
 from __future__ import annotations
@@ -66,7 +66,6 @@ class RecipesScreen(Page):
         yield Static(Content(""), id="verdict")
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.table.focus(scroll_visible=False)
 
     def on_screen_resume(self) -> None:
@@ -94,7 +93,7 @@ class RecipesScreen(Page):
         origin = "ready" if file.ready else ""
         return [(fit(file.path.name, max(8, width - 8)), ""), (fit(origin, 8, right=True), "dim")]
 
-    def on_virtual_table_page_wanted(self, message: VirtualTable.PageWanted[RecipeFile]) -> None:
+    def on_virtual_table_page_wanted(self, message: VirtualTable.PageWanted) -> None:
         self.table.put(message.start, self._files[message.start : message.start + PAGE_ROWS])
 
     def on_virtual_table_cursor_moved(self) -> None:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from textual.containers import Container
 from textual.content import Content
-from textual.events import Click, Resize
+from textual.events import Resize
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
@@ -39,8 +39,8 @@ class RunsScreen(RunLabels, Page):
 
     MODE = "show_runs"
     OFFERS: ClassVar[tuple[str, ...]] = (
-        "open", "filter", "sort", "reverse", "columns", "mark", "tag", "note", "rename", "remove", "preview", "all_kinds",
-        *LIST,
+        "open", "filter", "sort", "reverse", "columns", "mark", "tag", "note", "rename", "remove", "preview",
+        "all_kinds", *LIST,
     )  # fmt: skip
     FOOTER = ("open", "filter", "sort", "mark", "tag", "preview")
     DEFAULT_CSS = """
@@ -84,7 +84,6 @@ class RunsScreen(RunLabels, Page):
         )
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.table.focus(scroll_visible=False)
         self._show_title()
 
@@ -104,7 +103,8 @@ class RunsScreen(RunLabels, Page):
         self._show_live()
         if message.count >= 0 and message.query == self.run_query:
             self._count = message.count
-            self.table.set_count(message.count, message.cursor)
+            same = message.cursor_run_id == self.table.cursor_key
+            self.table.set_count(message.count, message.cursor if same else None)
             self._show_empty()
         self._show_title()
         self.show_footer()
@@ -114,9 +114,13 @@ class RunsScreen(RunLabels, Page):
             return
         columns = self.run_query.columns
         cells = [
-            Cells(row, dict(zip(columns, message.values.get(row.run_id, ()), strict=False)), message.trends.get(row.run_id, ()))
+            Cells(
+                row,
+                dict(zip(columns, message.values.get(row.run_id, ()), strict=False)),
+                message.trends.get(row.run_id, ()),
+            )
             for row in message.rows
-        ]  # fmt: skip
+        ]
         self.table.put(message.start, cells)
 
     def on_hardware_changed(self, message: HardwareChanged) -> None:
@@ -141,10 +145,10 @@ class RunsScreen(RunLabels, Page):
         self._trouble = message.warning
         self._show_title()
 
-    def on_virtual_table_page_wanted(self, message: VirtualTable.PageWanted[Cells]) -> None:
+    def on_virtual_table_page_wanted(self, message: VirtualTable.PageWanted) -> None:
         self.shell.feed.runs_page(self.run_query, message.start, PAGE_ROWS)
 
-    def on_virtual_table_cursor_moved(self, message: VirtualTable.CursorMoved[Cells]) -> None:
+    def on_virtual_table_cursor_moved(self, message: VirtualTable.CursorMoved) -> None:
         self.shell.feed.set_cursor(message.key)
         self.show_footer()
         self._preview_soon()
@@ -155,7 +159,6 @@ class RunsScreen(RunLabels, Page):
     # --- drawing
 
     def on_resize(self, event: Resize | None = None) -> None:
-        super().on_resize()
         self.set_class(self.app.size.height <= LOW_ROWS, "-low")
         self.call_after_refresh(self._show_columns)
 
@@ -196,7 +199,7 @@ class RunsScreen(RunLabels, Page):
             parts.append((f"  {plain(self._trouble)}", "warn", None))
         if self.filter_text:
             parts.append((f"  {glyphs().dot} filter: {plain(self.filter_text)}", "live", "filter"))
-            parts.append((f" (/ edit, esc clear)", "dim", "filter"))
+            parts.append((" (/ edit, esc clear)", "dim", "filter"))
         if self.run_query.sort != "created" or not self.run_query.descending:
             arrow = glyphs().down if self.run_query.descending else glyphs().up
             parts.append((f"  {glyphs().dot} sort {plain(self.run_query.sort)} {arrow}", "live", "sort"))
@@ -230,7 +233,7 @@ class RunsScreen(RunLabels, Page):
         self._timer = self.set_timer(PREVIEW_DELAY_SECONDS, self._preview)
 
     def _preview(self) -> None:
-        if not self.is_current:
+        if not self.is_active:  # a page behind the front one counts as current
             return
         key = self.table.cursor_key if self._preview_is_shown() else None
         if key != self._preview_of:
@@ -260,20 +263,17 @@ class RunsScreen(RunLabels, Page):
     def footer_ids(self) -> tuple[str, ...]:
         return ("demo", "show_recipes") if self._is_first_time else self.FOOTER
 
-    async def on_bar_chosen(self, event: Bar.Chosen) -> None:
-        name = event.action
+    async def choose(self, name: str) -> None:
         if name.startswith("sort:"):
-            event.stop()
             wanted = column(name.removeprefix("sort:")).sort
             if wanted is not None:
                 turned = wanted == self.run_query.sort and not self.run_query.descending
                 self._ask_feed(replace(self.run_query, sort=wanted, descending=turned))
         elif name == "open_live":
-            event.stop()
             if self._summary is not None and self._summary.live:
                 self.shell.open_run(self._summary.live[0].run_id)
         else:
-            await super().on_bar_chosen(event)
+            await super().choose(name)
 
     def action_open(self) -> None:
         """Open the run under the cursor; where there is none, start the demo."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -28,7 +28,7 @@ Piece = tuple[str, str]
 """Text and tone."""
 
 
-class VirtualTable(ScrollView, Generic[Row], can_focus=True):
+class VirtualTable(ScrollView, Generic[Row], can_focus=True, inherit_bindings=False):
     """`key_of` names a row, `draw` gives its pieces for a width (without cursor and mark)."""
 
     DEFAULT_CSS = """
@@ -43,7 +43,7 @@ class VirtualTable(ScrollView, Generic[Row], can_focus=True):
     VirtualTable:ansi > .table--cursor { text-style: reverse; }
     VirtualTable:ansi > .table--dim { text-style: dim; }
     """
-    COMPONENT_CLASSES = {
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
         "table--cursor", "table--dim", "table--good", "table--bad", "table--warn", "table--live", "table--series",
     }  # fmt: skip
 
