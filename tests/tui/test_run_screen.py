@@ -355,6 +355,7 @@ def test_a_live_run_is_saved_stopped_and_resumed_by_keys(site: Site) -> None:
         await until(pilot, lambda: len(curve) > known, "more points")
         await pilot.press("s")
         await until(pilot, lambda: "save done (checkpoint" in footer(app), "the answer to save")
+        await until(pilot, lambda: page.run_view and page.run_view.checkpoints, "the checkpoint")
         await pilot.press("x")
         await until(pilot, lambda: "steps since checkpoint" in shown(app), "the question")
         await pilot.press("n")

@@ -42,8 +42,9 @@ class Track:
         if not known and len(points) > _LOAD_AT_ONCE:
             steps, values = zip(*points, strict=True)
             self.curve.load(steps, values)
-        else:
-            self.curve.extend(points)
+            self.smooth(self._average.weight if self._average is not None else 0.0)
+            return
+        self.curve.extend(points)
         if self._smooth is not None and self._average is not None:
             added = self._average.feed(self.curve.values[known:])
             self._smooth.extend(zip(self.curve.steps[known:], added, strict=True))
