@@ -7,6 +7,7 @@ of the app imports torch, and only the feed opens the store.
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -96,6 +97,8 @@ class FinetuiApp(App[None]):
         self.set_timer(FIRST_FRAME_SECONDS, self._after_first_frame)
 
     def _after_first_frame(self) -> None:
+        gc.freeze()
+        gc.enable()
         self.in_background(self._keep_up)
         if self.preferences.problems:
             self.flash(self.preferences.problems[0], "warning")

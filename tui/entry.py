@@ -6,6 +6,7 @@ end in an error that nobody could read. This module must import nothing of `core
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib.machinery import PathFinder
@@ -45,6 +46,7 @@ def open_app(words: list[str]) -> int:
         os.environ.setdefault(name, value)
     if "SSH_CONNECTION" in os.environ:
         os.environ.setdefault("TEXTUAL_FPS", "15")
+    gc.disable()  # nothing of what is imported now is garbage; the app turns it on after its first frame
     from core.paths import find_workspace
 
     chosen = None

@@ -58,7 +58,7 @@ def test_any_text_is_read_or_refused_with_a_place(text: str) -> None:
         assert parse_filter(write_filter(conditions)) == conditions
 
 
-_WORDS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12)
+_WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 _TEXTS = st.builds(
     Condition, st.sampled_from(["", "name", "tag", "note", "state"]), st.just(":"), _WORDS, st.booleans()
 )

@@ -42,13 +42,13 @@ class Page(Screen[None]):
     FOOTER: ClassVar[tuple[str, ...]] = ()
     MODE: ClassVar[str] = ""
     AUTO_FOCUS = ""
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 -- Screen declares it without ClassVar
         (0, "-tiny-width"),
         (60, "-narrow"),
         (100, "-middle"),
         (160, "-wide"),
     ]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-tiny-height"), (16, "-short"), (30, "-tall")]
+    VERTICAL_BREAKPOINTS = [(0, "-tiny-height"), (16, "-short"), (30, "-tall")]  # noqa: RUF012 -- as above
     DEFAULT_CSS = """
     Page { layout: vertical; background: $background; color: $foreground; }
     Page #header { background: $panel; }

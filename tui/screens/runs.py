@@ -56,7 +56,6 @@ class RunsScreen(RunLabels, Page):
     RunsScreen.-wide #preview { width: 64; }
     RunsScreen.-no-preview #preview, RunsScreen.-narrow.-low #preview { display: none; }
     RunsScreen.-tiny-width .spare, RunsScreen.-tiny-height .spare { display: none; }
-    RunsScreen #live.-nothing, RunsScreen #hardware.-nothing { display: none; }
     """
 
     def __init__(self) -> None:
@@ -74,8 +73,8 @@ class RunsScreen(RunLabels, Page):
 
     def body(self) -> Iterator[Widget]:
         self.table: VirtualTable[Cells] = VirtualTable(lambda cells: cells.row.run_id, self._draw, id="table")
-        yield Bar(id="hardware", classes="spare -nothing")
-        yield Bar(id="live", classes="spare -nothing")
+        yield Bar(id="hardware", classes="spare")
+        yield Bar(id="live", classes="spare")
         yield Bar(id="title")
         yield Container(
             Container(Bar(id="columns", classes="spare"), self.table, Static(Content(""), id="empty"), id="list"),
@@ -124,13 +123,11 @@ class RunsScreen(RunLabels, Page):
         self.table.put(message.start, cells)
 
     def on_hardware_changed(self, message: HardwareChanged) -> None:
-        bar = self.query_one("#hardware", Bar)
-        bar.set_class(message.sample is None, "-nothing")
-        if message.sample is not None:
-            words = hardware_words(message.sample)
-            while len(words) > 1 and display_width("  ".join(words)) > self.size.width:
-                words.pop()
-            bar.show([("  ".join(words), "", None)])
+        words = [] if message.sample is None else hardware_words(message.sample)
+        while len(words) > 1 and display_width("  ".join(words)) > self.size.width:
+            words.pop()
+        line = "  ".join(words) or "the machine is read while something runs"
+        self.query_one("#hardware", Bar).show([(line, "" if words else "dim", None)])
 
     def on_run_changed(self, message: RunChanged) -> None:
         if message.view.row.run_id == self._preview_of:
@@ -214,9 +211,10 @@ class RunsScreen(RunLabels, Page):
     def _show_live(self) -> None:
         live = self._summary.live if self._summary is not None else ()
         bar = self.query_one("#live", Bar)
-        bar.set_class(not live, "-nothing")
         if live:
             bar.show([(live_words(live[0], self.size.width), "live", "open_live")])
+        else:
+            bar.show([("nothing runs", "dim", None)])
 
     def _show_empty(self) -> None:
         empty = self._count == 0
