@@ -6,7 +6,6 @@ Texts given here must be harmless already (`tui.format.plain`, `core.text.safe_l
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from rich.segment import Segment
 from textual.geometry import Region
@@ -15,31 +14,25 @@ from textual.widget import Widget
 
 from core.text import display_width
 from tui.format import fit
+from tui.widgets.tones import ToneStyles
 
-SERIES = tuple(f"series-{index}" for index in range(7))
-TONES = ("bold", "dim", "good", "bad", "warn", "live", "key", *SERIES)
 Part = tuple[str, str]
-"""Text and tone; an empty tone is the ordinary one."""
+"""Text and tone (`tui.widgets.tones`); an empty tone is the ordinary one."""
 
 
 class Lines(Widget):
     """As many lines as there is height; the rest is not shown."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{tone}" for tone in TONES}
-    DEFAULT_CSS = """
-    Lines { height: 1fr; width: 1fr; }
-    Lines > .lines--bold { text-style: bold; }
-    Lines > .lines--dim { color: $quiet; }
-    Lines > .lines--good { color: $success; }
-    Lines > .lines--bad { color: $error; text-style: bold; }
-    Lines > .lines--warn { color: $warning; }
-    Lines > .lines--live { color: $primary; text-style: bold; }
-    Lines > .lines--key { color: $accent; text-style: bold; }
-    """ + "".join(f"Lines > .lines--{tone} {{ color: ${tone}; }}\n" for tone in SERIES)
+    DEFAULT_CSS = "Lines { height: 1fr; width: 1fr; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._lines: tuple[tuple[Part, ...], ...] = ()
+        self._styles = ToneStyles(self)
+
+    def notify_style_update(self) -> None:
+        self._styles.clear()
+        super().notify_style_update()
 
     @property
     def text(self) -> str:
@@ -67,10 +60,9 @@ class Lines(Widget):
             cells = Strip([Segment(text)]).cell_length
             if used + cells > width:
                 text, cells = fit(text, width - used), width - used
-            style = self.get_component_rich_style(f"lines--{tone}") if tone else self.rich_style
-            segments.append(Segment(text, style))
+            segments.append(Segment(text, self._styles[tone]))
             used += cells
-        segments.append(Segment(" " * (width - used), self.rich_style))
+        segments.append(Segment(" " * (width - used), self._styles[""]))
         return Strip(segments, width)
 
 

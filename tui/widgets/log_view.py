@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import ClassVar
 
 from rich.segment import Segment
 from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.format import fit
+from tui.widgets.tones import ToneStyles
 
 KEPT_LINES = 5000
 Entry = tuple[str, str]
@@ -23,19 +23,17 @@ Entry = tuple[str, str]
 class LogView(Widget):
     """Lines from the oldest kept to the newest."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"log--dim", "log--good", "log--bad", "log--warn"}
-    DEFAULT_CSS = """
-    LogView { height: 1fr; width: 1fr; }
-    LogView > .log--dim { color: $quiet; }
-    LogView > .log--good { color: $success; }
-    LogView > .log--bad { color: $error; }
-    LogView > .log--warn { color: $warning; }
-    """
+    DEFAULT_CSS = "LogView { height: 1fr; width: 1fr; }"
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._entries: deque[Entry] = deque(maxlen=KEPT_LINES)
         self._top: int | None = None
+        self._styles = ToneStyles(self)
+
+    def notify_style_update(self) -> None:
+        self._styles.clear()
+        super().notify_style_update()
 
     @property
     def follows(self) -> bool:
@@ -83,7 +81,6 @@ class LogView(Widget):
         width, height = self.size
         top = max(0, len(self._entries) - height) if self._top is None else self._top
         if top + y >= len(self._entries):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._styles[""])
         text, tone = self._entries[top + y]
-        style = self.get_component_rich_style(f"log--{tone}") if tone else self.rich_style
-        return Strip([Segment(fit(text, width), style)], width)
+        return Strip([Segment(fit(text, width), self._styles[tone])], width)

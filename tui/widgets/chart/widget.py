@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -23,35 +22,17 @@ from tui.widgets.chart import render
 from tui.widgets.chart.axis import AxisMap, Mode, View
 from tui.widgets.chart.canvas import Line
 from tui.widgets.chart.model import ChartModel
+from tui.widgets.tones import SERIES, ToneStyles
 
 REDRAW_SECONDS = 0.5
-PALETTE = 7
-"""Colours of the theme: series-0 to series-6."""
-_FIXED = {render.AXIS: "axis", render.MARK: "mark", render.CROSSHAIR: "crosshair", render.BROKEN: "broken"}
+PALETTE = len(SERIES)
+_FIXED = {render.AXIS: "dim", render.MARK: "mark", render.CROSSHAIR: "dim", render.BROKEN: "bad"}
 
 
 class Chart(Widget):
     """A live chart. New points are drawn at most twice a second; what a person does is drawn at once."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        *(f"chart--{name}" for name in _FIXED.values()),
-        *(f"chart--series-{index}" for index in range(PALETTE)),
-        *(f"chart--faint-{index}" for index in range(PALETTE)),
-    }
-    DEFAULT_CSS = (
-        """
-    Chart { height: 1fr; width: 1fr; }
-    Chart > .chart--axis { color: $quiet; }
-    Chart > .chart--mark { color: $warning; text-style: bold; }
-    Chart > .chart--broken { color: $error; text-style: bold; }
-    Chart > .chart--crosshair { color: $quiet; }
-    """
-        + "".join(f"Chart > .chart--series-{index} {{ color: $series-{index}; }}\n" for index in range(PALETTE))
-        + "".join(
-            f"Chart > .chart--faint-{index} {{ color: $series-{index}; text-style: dim; }}\n"
-            for index in range(PALETTE)
-        )
-    )
+    DEFAULT_CSS = "Chart { height: 1fr; width: 1fr; }"
 
     class CrosshairMoved(Message):
         """The person put the crosshair on a step; other charts follow. None: it was taken away."""
@@ -71,7 +52,7 @@ class Chart(Widget):
         super().__init__(id=id, classes=classes)
         self.model = model
         self._rows: list[Line] = []
-        self._styles: dict[int, Style] = {}
+        self._styles = ToneStyles(self)
         self._drawn_at = 0.0
         self._pending: Timer | None = None
 
@@ -160,7 +141,7 @@ class Chart(Widget):
 
     def render_line(self, y: int) -> Strip:
         if y >= len(self._rows):
-            return Strip.blank(self.size.width, self.rich_style)
+            return Strip.blank(self.size.width, self._styles[""])
         row = self._rows[y]
         segments, start = [], 0
         for end in range(1, len(row.text) + 1):
@@ -170,15 +151,11 @@ class Chart(Widget):
         return Strip(segments, len(row.text))
 
     def _style(self, number: int) -> Style:
-        if number not in self._styles:
-            if number >= render.FAINT:
-                name = f"faint-{(number - render.FAINT) % PALETTE}"
-            elif number >= render.SERIES:
-                name = f"series-{(number - render.SERIES) % PALETTE}"
-            else:
-                name = _FIXED.get(number, "")
-            self._styles[number] = self.get_component_rich_style(f"chart--{name}") if name else self.rich_style
-        return self._styles[number]
+        if number >= render.FAINT:
+            return self._styles[f"faint-series-{(number - render.FAINT) % PALETTE}"]
+        if number >= render.SERIES:
+            return self._styles[f"series-{(number - render.SERIES) % PALETTE}"]
+        return self._styles[_FIXED.get(number, "")]
 
     # --- mouse
 
