@@ -7,10 +7,12 @@ import math
 import os
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.color import Color
 
 from core.events import Answered, CheckpointSaved, Evaluated, HealthRaised, StepLogged
 from core.paths import Workspace
@@ -23,6 +25,7 @@ from tui.keymap import Preferences
 from tui.panels.log import RunLog
 from tui.screens.run import RunScreen
 from tui.screens.text import TextScreen
+from tui.theme import THEMES
 
 __all__ = ["site"]
 RECORDED = Path(__file__).resolve().parents[1] / "data" / "recorded-run"
@@ -212,6 +215,30 @@ def test_ascii_only_is_ascii_but_for_the_dots(history: AppHistory) -> None:
         assert wide <= set("┤│└┬─"), wide
 
     on_page(history.workspace, run_id, check, ascii_only=True)
+
+
+def test_a_theme_colours_the_curves_anew(history: AppHistory) -> None:
+    run_id = history.run(1, "running")
+    history.ingest()
+
+    async def check(app: FinetuiApp, page: RunScreen, pilot: Any) -> None:
+        await until(pilot, lambda: page.curves.last_values(), "the curves")
+        await pilot.pause(0.6)
+        colours = set()
+        for theme in (*THEMES, THEMES[0]):
+            wanted = Color.parse(theme.variables["series-0"]).rich_color
+            await until(pilot, partial(has_colour, page, wanted), f"the colours of {theme.name}")
+            colours.add(wanted)
+            await pilot.press("f8")
+        assert len(colours) == 3
+
+    on_page(history.workspace, run_id, check)
+
+
+def has_colour(page: RunScreen, wanted: object) -> bool:
+    chart = page.charts["loss"]
+    lines = [chart.render_line(y) for y in range(chart.size.height)]
+    return any(segment.style is not None and segment.style.color == wanted for line in lines for segment in line)
 
 
 # --- what its keys do
