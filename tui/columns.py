@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from core.store.rows import RunRow
 from core.units import format_count
-from tui.format import bytes_text, clock, duration, number, plain, sparkline, state_words, text_or_dash
+from tui.format import bytes_text, clock, duration, glyphs, number, plain, sparkline, state_words, text_or_dash
 
 GAP = 2
 
@@ -48,7 +48,7 @@ def _name(cells: Cells) -> tuple[str, str]:
 
 def _steps(cells: Cells) -> tuple[str, str]:
     row = cells.row
-    return f"{row.step if row.step is not None else 0}/{row.max_steps or '?'}", "dim"
+    return f"{row.step if row.step is not None else glyphs().dash}/{row.max_steps or '?'}", "dim"
 
 
 def _metric(field: str) -> Callable[[Cells], tuple[str, str]]:
@@ -65,7 +65,7 @@ _TABLE = (
         gives_way=6,
         sort="method",
     ),
-    Column(id="step", title="STEP", width=10, draw=_steps, gives_way=5, right=True, sort="step"),
+    Column(id="step", title="STEP", width=9, draw=_steps, gives_way=5, right=True, sort="step"),
     Column(
         id="loss", title="LOSS", width=7, draw=lambda c: (number(c.row.loss), ""), gives_way=3, right=True, sort="loss"
     ),
@@ -129,7 +129,7 @@ _TABLE = (
         draw=lambda c: (duration(c.values.get("elapsed")), ""),
     ),
     Column(
-        id="state", title="STATE", width=11, widest=15, draw=lambda c: state_words(c.row), gives_way=0, sort="state"
+        id="state", title="STATE", width=12, draw=lambda c: state_words(c.row), gives_way=0, sort="state"
     ),
     Column(
         id="created",

@@ -64,6 +64,8 @@ class Feed:
         self._reader: Reader | None = None
         self._version = -1
         self._order: tuple[RunQuery, list[int]] | None = None
+        self._list_changed = False
+        self._list_due = 0.0
         self._summary: Summary | None = None
         self._complaint: str | None = None
 
@@ -187,8 +189,11 @@ class Feed:
             queue_on, stale_queue, self._stale_queue = self._queue_on, self._stale_queue, False
             pages, run = list(self._pages), self._run
             self._pages.clear()
-        if query is not None and (changed or stale_query):
+        self._list_changed = self._list_changed or changed
+        if query is not None and (stale_query or (self._list_changed and time.monotonic() >= self._list_due)):
+            started, self._list_changed = time.monotonic(), False
             self._read_list(reader, query, version)
+            self._list_due = time.monotonic() + (time.monotonic() - started) * _LARGEST_SHARE
         for wanted in pages:
             self._read_page(reader, *wanted)
         if run is not None and (changed or run.has_wishes):
@@ -203,7 +208,8 @@ class Feed:
             self._post(StoreAvailable(reader.warning))
 
     def _read_list(self, reader: Reader, query: RunQuery, version: int) -> None:
-        if self._order is None or self._order[0] != query:  # the first screenful before all are counted
+        is_new = self._order is None or self._order[0] != query
+        if is_new and query.sort == "created":  # the first screenful before all are counted; no other order is quicker
             first = reader.matching(query, PAGE_ROWS)
             self._post_page(reader, query, 0, first)
         run_keys = reader.matching(query)

@@ -77,10 +77,10 @@ _OUTCOMES = {
     Outcome.COMPLETED: ("done", "done", "good"),
     Outcome.STOPPED: ("stopped", "stopped", "dim"),
     Outcome.EARLY_STOPPED: ("done", "early stop", "good"),
-    Outcome.OUT_OF_MEMORY: ("failed", "out of memory", "bad"),
+    Outcome.OUT_OF_MEMORY: ("failed", "OOM", "bad"),
     Outcome.DIVERGED: ("failed", "diverged", "bad"),
     Outcome.CRASHED: ("failed", "crashed", "bad"),
-    Outcome.COULD_NOT_START: ("failed", "could not start", "bad"),
+    Outcome.COULD_NOT_START: ("failed", "no start", "bad"),
     Outcome.LOST: ("failed", "lost", "bad"),
 }
 _STATES = {

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from textual.message import Message
 
-from core.errors import RunError
+from core.errors import FinetuiError, RunError
+from core.paths import Workspace
 from core.store.reader import Reader
 from tui.messages import AxisGrew, RunChanged, RunGone, RunView, SeriesGrew
 
@@ -29,6 +30,7 @@ class RunWatch:
         self._basis: tuple[int, int, int] | None = None
         self._generation = 0
         self._gone = False
+        self._differences: tuple[str, ...] | None = None
 
     def ask_for(self, keys: tuple[str, ...]) -> None:
         """Watch these curves instead; the run itself is told again."""
@@ -63,6 +65,9 @@ class RunWatch:
             del self._sent[key]
         for key in wanted:
             yield from self._curve(reader, key)
+        if row.resumed_from and self._differences is None:
+            self._differences = differences(reader.workspace, row.resumed_from.partition("@")[0], self.run_id)
+            yield RunChanged(self._view(reader, metric_keys))
 
     def _view(self, reader: Reader, metric_keys: tuple[str, ...]) -> RunView:
         run_id = self.run_id
@@ -78,6 +83,7 @@ class RunWatch:
             hardware=reader.hardware(run_id, limit=HARDWARE_READINGS),
             pending_requests=tuple(row for row in reader.requests(run_id) if row.answered_at is None),
             metric_keys=metric_keys,
+            differences=self._differences or (),
         )
 
     def _axis(self, reader: Reader) -> Iterator[Message]:
@@ -95,6 +101,18 @@ class RunWatch:
             self._sent[key] = series.steps[-1] if series.steps else self._sent.get(key, -1)
             points = tuple(zip(series.steps, series.values, strict=True))
             yield SeriesGrew(self.run_id, key, self._generation, points, reset)
+
+
+def differences(workspace: Workspace, parent_id: str, run_id: str) -> tuple[str, ...]:
+    """What in a run's recipe is not as in its parent's, a line each; nothing where one of them can't be read."""
+    from core.recipe.diff import diff_recipes  # pydantic, after what the person waits for was sent
+    from core.recipe.load import load_resolved
+
+    try:
+        before, after = (load_resolved(workspace.run(each).recipe) for each in (parent_id, run_id))
+    except (FinetuiError, ValueError):
+        return ()
+    return tuple(f"{change.key}  {change.before} → {change.after}" for change in diff_recipes(before, after))
 
 
 def _matching(patterns: tuple[str, ...], keys: tuple[str, ...]) -> list[str]:

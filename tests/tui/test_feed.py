@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from textual.message import Message
 
+from core.cli.ready import ready_recipe
 from core.events import Finished, Started
 from core.paths import Workspace
 from core.store.run_query import RunQuery
 from tests.conftest import wait_until
+from tests.store.line_files import queued_event, run_id
 from tests.tui.app_history import AppHistory
 from tui.feed import Feed
 from tui.messages import (
@@ -165,3 +168,20 @@ def test_a_damaged_store_is_said_and_tried_again(workspace: Workspace, history: 
     wait_until(lambda: any(m.count == 2 for m in ear.of(RunsChanged)), "the list after all")  # type: ignore[attr-defined]
     assert ear.of(StoreAvailable)
     ear.feed.stop()
+
+
+def test_a_run_that_continues_another_tells_what_differs(ear: Ear, history: AppHistory) -> None:
+    from core.recipe.dump import dump_recipe
+    from core.recipe.load import load_recipe
+
+    workspace = history.workspace
+    parent, child = history.run(1, "completed"), run_id(2)
+    history.lines.folder(replace(queued_event(child), resumed_from=f"{parent}@20"))
+    history.lines.journal.add(replace(queued_event(child), resumed_from=f"{parent}@20"))
+    for each, rate in ((parent, "2e-4"), (child, "1e-4")):
+        recipe = load_recipe(ready_recipe("starter-qlora.yaml"), [f"train.learning_rate={rate}"]).recipe
+        workspace.run(each).recipe.write_text(dump_recipe(recipe))
+    history.ingest()
+    ear.feed.watch_run(child, ())
+    wanted = ("train.learning_rate  0.0002 → 0.0001",)
+    wait_until(lambda: any(m.view.differences == wanted for m in ear.of(RunChanged)), "the difference")  # type: ignore[attr-defined]

@@ -164,7 +164,7 @@ class QueueScreen(Page):
             index = next(index for index, each in enumerate(ahead) if each.run_id == row.run_id)
             return f"after {ahead[index - 1].run_id}"
         if before is not None:
-            return f"after {before.run_id}, which has the {row.device}"
+            return f"after {before.run_id}"
         return "next"
 
     # --- the GPU's other users
