@@ -338,6 +338,10 @@ def test_the_axis_counts_epochs_time_and_tokens() -> None:
     axis = AxisMap(range(1, 101), [step * 36.0 for step in range(1, 101)])
     model.set_axis("time", axis)
     assert drawn(model).splitlines()[-1].endswith(" 2:00:00")
+    model.set_view(View(0.5, 0.75))
+    zoomed = drawn(model).splitlines()[-1]
+    assert (zoomed.split("└")[0], zoomed.split()[-1]) == ("1:00:00", "1:30:00")
+    model.set_view(View())
     model.set_axis("tokens", axis)
     assert drawn(model).splitlines()[-1].endswith(" 7.2k")
     model.set_axis("step", None)
@@ -380,6 +384,9 @@ def test_any_points_fill_any_size_exactly(
         step += gap
         model.extend("loss", [(step, value)])
     model.set_checkpoints((10, 400), 400)
+    drawn(model, width, height)
+    model.set_axis("time", AxisMap([1, 500], [86_400.0, 500 * 86_400.0]))
+    model.set_view(View(0.3, 0.4))
     drawn(model, width, height)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from core.store.rows import AnswerRow
-from tui.format import fit, plain
+from tui.format import fit, glyphs, plain
 from tui.widgets.lines import Part
 
 BESIDE_CELLS = 60
@@ -49,7 +49,7 @@ def _wrapped(text: str, width: int) -> list[tuple[bool, str]]:
     """Lines of a text and whether each is the first."""
     wrapped = textwrap.wrap(plain(text), max(10, width - 8)) or [""]
     if len(wrapped) > MOST_LINES:
-        wrapped = [*wrapped[: MOST_LINES - 1], "…"]
+        wrapped = [*wrapped[: MOST_LINES - 1], glyphs().ellipsis]
     return [(place == 0, line) for place, line in enumerate(wrapped)]
 
 

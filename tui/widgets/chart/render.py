@@ -139,9 +139,15 @@ def axis_row(gutter: int, width: int, start: str, end: str, marks: Mapping[int, 
         if 0 <= x < width:
             cells[x] = glyph
             styles[gutter + x] = MARK if glyph != "┬" else AXIS
-    left = start.rjust(gutter - 1)[: gutter - 1] + "└"
+    left = start.rjust(gutter - 1) + "└"
+    covered = min(
+        width, max(0, len(left) - gutter)
+    )  # a start that is wider than the gutter covers the axis' first cells
+    styles[gutter : gutter + covered] = bytes([AXIS]) * covered
+    cells[:covered] = left[gutter : gutter + covered]
+    left = left[:gutter]
     room = width - 2
-    if len(end) <= room:
+    if len(end) + covered <= room:
         cells[width - len(end) - 1 :] = [" ", *end]
         styles[gutter + width - len(end) - 1 :] = bytes([AXIS]) * (len(end) + 1)
     return Line(left + "".join(cells), bytes(styles))
