@@ -73,9 +73,13 @@ class Curves:
         return ("loss", set_name) if kind == "eval" and metric == "loss" else (None, "")
 
     def grow_axis(self, rows: Sequence[AxisPoint], *, reset: bool) -> bool:
-        """Take in what steps correspond to; whether the charts must be drawn for it."""
+        """Take in what steps correspond to; whether the charts must be drawn for it.
+
+        `reset` comes first after a resume: points behind its checkpoint are void, those too that are not sent again.
+        """
         if reset:
             self._clear_axis()
+            self._clear_points()
         for step, at, tokens, epoch in rows:
             self._first_at = at if self._first_at is None else self._first_at
             self._maps["time"].add(step, at - self._first_at)
@@ -88,6 +92,13 @@ class Curves:
     def _clear_axis(self) -> None:
         self._maps = {mode: AxisMap() for mode in MODES if mode != "step"}
         self._first_at = None
+
+    def _clear_points(self) -> None:
+        self._last.clear()
+        for model in self.models.values():
+            for name, track in model.tracks.items():
+                if not track.is_faint:
+                    model.reset(name)
 
     def _renew_axis(self) -> bool:
         """Draw by the newest estimate, but only where it has moved visibly: each time repaints everything."""
