@@ -128,9 +128,7 @@ _TABLE = (
         field="elapsed",
         draw=lambda c: (duration(c.values.get("elapsed")), ""),
     ),
-    Column(
-        id="state", title="STATE", width=12, draw=lambda c: state_words(c.row), gives_way=0, sort="state"
-    ),
+    Column(id="state", title="STATE", width=12, draw=lambda c: state_words(c.row), gives_way=0, sort="state"),
     Column(
         id="created",
         title="QUEUED",

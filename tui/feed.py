@@ -59,7 +59,6 @@ class Feed:
         self._run: RunWatch | None = None
         self._queue_on = False
         self._stale_queue = False
-        self._paused = False
         # of the thread alone
         self._reader: Reader | None = None
         self._version = -1
@@ -123,12 +122,6 @@ class Feed:
             self._queue_on, self._stale_queue = on, on
             self._wake.notify()
 
-    def pause(self, paused: bool) -> None:
-        """Read nothing while nobody looks (the terminal has lost the focus for long); everything is read after."""
-        with self._wake:
-            self._paused = paused
-            self._wake.notify()
-
     # --- the thread
 
     def _work(self) -> None:
@@ -139,9 +132,6 @@ class Feed:
                     self._wake.wait(max(pause, self._poll_seconds))
                 if self._stopping:
                     break
-                paused = self._paused and not self._has_wishes()
-            if paused:
-                continue
             started = time.monotonic()
             self._look()
             pause = (time.monotonic() - started) * _LARGEST_SHARE

@@ -17,6 +17,7 @@ from core.states import State
 from core.store.rows import RunRow
 from tui.format import bytes_text, fit, glyphs, live_words, number, plain, state_words
 from tui.messages import HardwareChanged, QueueChanged, StoreAvailable, StoreUnavailable
+from tui.screens.list_moves import ListMoves
 from tui.screens.page import LIST, Page
 from tui.widgets.bar import TONES, Bar
 from tui.widgets.table import PAGE_ROWS, VirtualTable
@@ -28,7 +29,7 @@ GPU_LOOK_SECONDS = 10.0
 _SHOWN_ENDED = 4
 
 
-class QueueScreen(Page):
+class QueueScreen(ListMoves, Page):
     """What waits."""
 
     MODE = "show_queue"
@@ -257,24 +258,6 @@ class QueueScreen(Page):
     def copy_text(self) -> str | None:
         row = self.table.current
         return None if row is None else row.run_id
-
-    def action_cursor_down(self) -> None:
-        self.table.move(self.table.cursor + 1)
-
-    def action_cursor_up(self) -> None:
-        self.table.move(self.table.cursor - 1)
-
-    def action_page_down(self) -> None:
-        self.table.move(self.table.cursor + max(1, self.table.size.height // 2))
-
-    def action_page_up(self) -> None:
-        self.table.move(self.table.cursor - max(1, self.table.size.height // 2))
-
-    def action_first_row(self) -> None:
-        self.table.move(0)
-
-    def action_last_row(self) -> None:
-        self.table.move(self.table.count - 1)
 
 
 _TITLES = ("#", "RUN", "METHOD", "DEVICE", "STATE", "STARTS")

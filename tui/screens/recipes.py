@@ -18,6 +18,7 @@ from textual.widgets import Static
 from core.errors import FinetuiError, Problem
 from core.text import safe_text
 from tui.format import fit, glyphs, plain
+from tui.screens.list_moves import ListMoves
 from tui.screens.page import LIST, Page
 from tui.widgets.bar import TONES, Bar
 from tui.widgets.table import PAGE_ROWS, VirtualTable
@@ -34,7 +35,7 @@ class RecipeFile:
     ready: bool
 
 
-class RecipesScreen(Page):
+class RecipesScreen(ListMoves, Page):
     """Recipes with their problems."""
 
     MODE = "show_recipes"
@@ -177,23 +178,13 @@ class RecipesScreen(Page):
         file = self.table.current
         return None if file is None else f"finetui run {file.path}"
 
-    def action_cursor_down(self) -> None:
-        self.table.move(self.table.cursor + 1)
-
-    def action_cursor_up(self) -> None:
-        self.table.move(self.table.cursor - 1)
-
     def action_page_down(self) -> None:
+        """Further down the recipe's text."""
         self.query_one("#paper", VerticalScroll).scroll_page_down(animate=False)
 
     def action_page_up(self) -> None:
+        """Further up the recipe's text."""
         self.query_one("#paper", VerticalScroll).scroll_page_up(animate=False)
-
-    def action_first_row(self) -> None:
-        self.table.move(0)
-
-    def action_last_row(self) -> None:
-        self.table.move(self.table.count - 1)
 
 
 def find_recipes(root: Path) -> tuple[RecipeFile, ...]:

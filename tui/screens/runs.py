@@ -21,11 +21,13 @@ from core.store.run_query import RunQuery
 from core.text import display_width
 from tui.columns import COLUMNS, GAP, USUAL, Cells, Column, column, fitting
 from tui.filters import FilterError, is_field, parse_filter
-from tui.format import fit, glyphs, hardware_words, live_words, plain, state_words
+from tui.format import fit, glyphs, hardware_words, live_words, plain
 from tui.messages import HardwareChanged, RunChanged, RunsChanged, RunsPage, StoreAvailable, StoreUnavailable, Summary
+from tui.screens.list_moves import ListMoves
 from tui.screens.page import LIST, Page
 from tui.screens.run_labels import RunLabels
 from tui.widgets.bar import Bar, Part
+from tui.widgets.empty import no_run_fits, nothing_yet
 from tui.widgets.preview import preview_content
 from tui.widgets.table import PAGE_ROWS, VirtualTable
 
@@ -34,7 +36,7 @@ LOW_ROWS = 21
 """Below this height the list takes what the preview would."""
 
 
-class RunsScreen(RunLabels, Page):
+class RunsScreen(RunLabels, ListMoves, Page):
     """The list of runs."""
 
     MODE = "show_runs"
@@ -220,7 +222,12 @@ class RunsScreen(RunLabels, Page):
         empty = self._count == 0
         self.set_class(empty, "-empty")
         if empty:
-            self.query_one("#empty", Static).update(_filtered() if self.filter_text else _nothing_yet(self.run_query))
+            self.query_one("#empty", Static).update(self._empty_words())
+
+    def _empty_words(self) -> Content:
+        return no_run_fits() if self.filter_text else nothing_yet(training_only=self.run_query.kind is not None)
+                no_run_fits() if self.filter_text else nothing_yet(self.run_query.kind is not None)
+            )
 
     # --- preview
 
@@ -369,31 +376,6 @@ class RunsScreen(RunLabels, Page):
         cells = self.table.current
         return [] if cells is None else [cells.row]
 
-    def describe_state(self) -> str:
-        """Where the run under the cursor stands, in words."""
-        cells = self.table.current
-        return "" if cells is None else state_words(cells.row)[0]
-
-    # --- moving
-
-    def action_cursor_down(self) -> None:
-        self.table.move(self.table.cursor + 1)
-
-    def action_cursor_up(self) -> None:
-        self.table.move(self.table.cursor - 1)
-
-    def action_page_down(self) -> None:
-        self.table.move(self.table.cursor + max(1, self.table.size.height // 2))
-
-    def action_page_up(self) -> None:
-        self.table.move(self.table.cursor - max(1, self.table.size.height // 2))
-
-    def action_first_row(self) -> None:
-        self.table.move(0)
-
-    def action_last_row(self) -> None:
-        self.table.move(self.table.count - 1)
-
 
 def _fields(columns: Sequence[Column]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(each.field for each in columns if each.field is not None))
@@ -414,25 +396,3 @@ def _field_complaint(text: str) -> str:
 def _columns_complaint(text: str) -> str:
     wrong = [name for name in text.replace(",", " ").split() if not is_field(name)]
     return f"{wrong[0]} is no name of a column or metric" if wrong else ""
-
-
-def _filtered() -> Content:
-    return Content("No run fits the filter. / changes it, esc takes it away.")
-
-
-def _nothing_yet(query: RunQuery) -> Content:
-    what = "training runs" if query.kind else "jobs"
-    return Content("\n").join(
-        [
-            Content.styled(f"No {what} in this workspace yet.", "bold"),
-            Content(""),
-            Content.assemble(
-                (fit(glyphs().cursor, 2), "$primary"), ("enter", "bold"), "  start the demo: the packaged"
-            ),
-            Content("         starter model learns its task, about two minutes on a CPU"),
-            Content.assemble("  ", ("3", "bold"), "      the ready recipes: their problems, and launching one"),
-            Content("         or from the shell: finetui run RECIPE"),
-            Content(""),
-            Content("Runs live outside this window: closing it or losing the connection stops nothing."),
-        ]
-    )
