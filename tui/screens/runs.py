@@ -226,8 +226,6 @@ class RunsScreen(RunLabels, ListMoves, Page):
 
     def _empty_words(self) -> Content:
         return no_run_fits() if self.filter_text else nothing_yet(training_only=self.run_query.kind is not None)
-                no_run_fits() if self.filter_text else nothing_yet(self.run_query.kind is not None)
-            )
 
     # --- preview
 
