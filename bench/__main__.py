@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import log_cost, store, training_overhead
+from bench import chart, log_cost, store, training_overhead
 from bench.figures import Figure, finish, machine
 
 BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
+    "chart": chart.measure,
     "log_cost": log_cost.measure,
     "store": store.measure,
     "training_overhead": training_overhead.measure,

@@ -24,7 +24,8 @@ from core.paths import RunPaths, Workspace
 from core.runs.folder import CROCKFORD
 from core.runs.journal import decide
 from core.runs.spool import Spool
-from core.store import ingest, ingest_once, open_reader, open_writer
+from core.store import ingest_once, open_reader, open_writer
+from core.store.ingest import ingest
 
 STEPS = 50_000
 METRICS = 10

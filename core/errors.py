@@ -7,6 +7,7 @@ This module must not know where an error is shown: commands, the app and the wor
     ├── RecipeError             one or more problems in a recipe (exit status 2); carries them all
     ├── ModelError              a model folder or tokenizer is missing, unreadable or refused
     ├── DatasetError            a file or a row can't be used
+    ├── ForeignFileError        a file of another tracker can't be read
     ├── StoreError              experiments.db, the journal or a spool can't be read or written
     │   ├── StoreNewerError     the database was made by a newer finetui: open it read-only
     │   └── StoreBusyError      another process holds the lock; trying again later helps
@@ -85,6 +86,10 @@ class ModelError(FinetuiError):
 
 class DatasetError(FinetuiError):
     """A data file or row can't be used; the message names the file and the line."""
+
+
+class ForeignFileError(FinetuiError):
+    """A file of another tracker (W&B, TensorBoard, …) is none, is damaged, or holds no run."""
 
 
 class StoreError(FinetuiError):

@@ -139,6 +139,11 @@ class Workspace:
         return self.state / "cpu.lock"
 
     @property
+    def import_lock(self) -> Path:
+        """Held while runs are imported: two imports of one source at once must not both find it new."""
+        return self.state / "import.lock"
+
+    @property
     def supervisor_log(self) -> Path:
         return self.state / "supervisor.log"
 

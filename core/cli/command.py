@@ -34,6 +34,8 @@ SUMMARIES: dict[str, tuple[str, str]] = {
     "resume": ("control", "continue a paused or failed run"),
     "queue": ("queue", "what waits, in start order; hold, release, move, cancel"),
     "eval": ("evaluate", "score checkpoints on evaluation sets"),
+    "import": ("import_", "take in runs that other trackers recorded"),
+    "export": ("export", "write a run's metrics as CSV, Parquet or TensorBoard events"),
     "rename": ("labels", "give a run another name"),
     "note": ("labels", "write a note on a run"),
     "tag": ("labels", "tag a run, or take a tag away"),

@@ -15,11 +15,11 @@ _BLOCK_BYTES = 256 * 1024
 
 
 class LineReader:
-    """Reads a growing file line by line; a line without its end waits until `to_the_end` is asked."""
+    """Reads a growing file line by line from `offset` bytes on; a line without its end waits until `to_the_end` is asked."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, offset: int = 0) -> None:
         self._path = path
-        self._offset = 0
+        self._offset = offset
         self._pending = b""
 
     def read(self, *, to_the_end: bool) -> Iterator[str]:

@@ -100,7 +100,8 @@ def _make_parser(named: str | None) -> tuple[Parser, Command | None]:
     parser = Parser(
         prog="finetui",
         description="Fine-tune language models on one GPU, from a terminal.",
-        epilog="finetui COMMAND --help says more about one command.",
+        epilog="Without a command, in a terminal, the app opens (--no-mouse, --ascii). "
+        "finetui COMMAND --help says more about one command.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="print the version and end")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterable, Sequence
 from typing import cast
 
@@ -61,7 +62,7 @@ def run_document(workspace: Workspace, reader: Reader, run: RunRow) -> dict[str,
         "advice": list(run.advice),
         "device": run.device,
         "resumed_from": run.resumed_from,
-        "recipe": _recipe(paths),
+        "recipe": _recipe(paths, imported=run.imported),
         "environment": cast(JsonInput, reader.environment(run.run_id)),
         "choices": [choice_object(row) for row in reader.choices(run.run_id)],
         "checkpoints": [checkpoint_object(workspace, run.run_id, row, evaluations) for row in checkpoints],
@@ -71,7 +72,9 @@ def run_document(workspace: Workspace, reader: Reader, run: RunRow) -> dict[str,
     }
 
 
-def _recipe(paths: RunPaths) -> JsonInput:
+def _recipe(paths: RunPaths, *, imported: bool) -> JsonInput:
+    if imported and not paths.recipe.exists():
+        return None  # another tracker recorded it
     from core.recipe.load import load_resolved
 
     try:
@@ -106,6 +109,8 @@ def _print_run(workspace: Workspace, reader: Reader, run: RunRow, *, why: bool) 
     _print_section("evaluations", _EVALUATIONS, (_evaluation_row(row) for row in evaluations))
     _print_choices(reader.choices(run.run_id), all_of_them=why)
     _print_section("health", _HEALTH, (_health_row(row) for row in reader.health(run.run_id)))
+    if run.imported:
+        _print_foreign(reader.environment(run.run_id) or {})
 
 
 _CHECKPOINTS = (Column("CHECKPOINT"), Column("SIZE", right=True), Column(""), Column("FOLDER"))
@@ -122,6 +127,19 @@ def _print_choices(choices: Sequence[ChoiceRow], *, all_of_them: bool) -> None:
     for row in shown:
         value = "null" if row.value is None else row.value
         output.print_text(f"{row.key}: {value} ({row.source}: {row.reason})")
+
+
+def _print_foreign(environment: dict[str, object]) -> None:
+    """Where an imported run came from, and the settings that its tracker kept."""
+    origin, config = environment.get("imported"), environment.get("config")
+    if isinstance(origin, dict):
+        output.print_text(f"\nimported from {origin.get('tracker')}: {origin.get('source')}")
+        remarks = origin.get("remarks")
+        for remark in remarks if isinstance(remarks, list) else ():
+            output.print_text(f"note: {remark}")
+    if isinstance(config, dict):
+        for key, value in config.items():
+            output.print_text(f"{key}: {value if isinstance(value, str) else json.dumps(value)}")
 
 
 def _print_section(title: str, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:

@@ -20,11 +20,19 @@ class Job:
     """What a run was asked to do. `arguments` depend on the kind.
 
     evaluate: `targets` (list of `RUN@STEP` or `RUN@base`), `sets` (names in the target's recipe, or file paths).
+    train, of a run that another tracker recorded: `imported` (tracker, source, source_run, sha256); such a run has no
+    recipe.yaml and can't be resumed.
     """
 
     queued: RunQueued
     created_at: float
     arguments: dict[str, Json] = field(default_factory=dict)
+
+    @property
+    def imported(self) -> dict[str, Json] | None:
+        """Where an imported run came from; None for a run of ours."""
+        found = self.arguments.get("imported")
+        return found if isinstance(found, dict) else None
 
     def to_text(self) -> str:
         """The file's content."""

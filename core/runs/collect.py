@@ -90,6 +90,8 @@ def gc_plan(workspace: Workspace, *, keep: int | None = None) -> GcPlan:
             if row is None:
                 skipped.append(f"{paths.run_id} is not in the store")
                 continue
+            if row.imported and not paths.checkpoints.exists():
+                continue  # recorded by another tracker: there is nothing to keep
             kept = _keep_of(paths) if keep is None else keep
             if kept is None:
                 skipped.append(f"{paths.run_id} has no readable recipe")

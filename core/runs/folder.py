@@ -9,6 +9,7 @@ import os
 import secrets
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from core.errors import RunError, WorkspaceError
@@ -29,8 +30,13 @@ def new_run_id() -> str:
     return "".join(CROCKFORD[number >> shift & 31] for shift in range(35, -1, -5))
 
 
-def create_run_folder(workspace: Workspace, job: Job, recipe_text: str) -> RunPaths:
+def create_run_folder(
+    workspace: Workspace, job: Job, recipe_text: str | None, fill: Callable[[RunPaths], None] | None = None
+) -> RunPaths:
     """Make `runs/<id>/` with job.json and recipe.yaml, staged and renamed; both are on the disk afterwards.
+
+    A run that was imported has no recipe (None). `fill` writes more files into the staged folder, before anybody can
+    see it; what it raises besides OSError passes through, and nothing is left then.
 
     Raises:
         FileExistsError: a run of this id exists already: draw another.
@@ -42,7 +48,10 @@ def create_run_folder(workspace: Workspace, job: Job, recipe_text: str) -> RunPa
         make_private_folder(workspace.runs)
         staging.mkdir(mode=0o700)
         _write_synced(staging / "job.json", job.to_text())
-        _write_synced(staging / "recipe.yaml", recipe_text)
+        if recipe_text is not None:
+            _write_synced(staging / "recipe.yaml", recipe_text)
+        if fill is not None:
+            fill(RunPaths(staging))
         sync_folder(staging)
         os.rename(staging, paths.folder)  # noqa: PTH104  # fails where the target is a folder with content
         sync_folder(workspace.runs)
@@ -54,6 +63,9 @@ def create_run_folder(workspace: Workspace, job: Job, recipe_text: str) -> RunPa
             f"can't make the run folder {paths.folder}: {error.strerror}",
             try_this="check that the workspace is yours and writable, and that the disk is not full",
         ) from error
+    except BaseException:  # what `fill` raised; nothing half made may stay, whatever it was
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
     return paths
 
 

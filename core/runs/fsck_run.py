@@ -81,7 +81,8 @@ def _check_asked(check: Check, paths: RunPaths, known: Known) -> None:
         message = f"speaks of run {safe_line(job.queued.run_id, 40)}"
         check.say("error", "altered", paths.job, message, paths.run_id)
     if not paths.recipe.exists():
-        check.say("error", "missing", paths.recipe, "is missing", paths.run_id)
+        if job is None or job.imported is None:
+            check.say("error", "missing", paths.recipe, "is missing", paths.run_id)
         return
     from core.recipe.dump import recipe_sha256
     from core.recipe.load import load_resolved

@@ -16,8 +16,10 @@ from core.runs.spool import Spool
 LOCK_TIMEOUT_SECONDS = 10.0
 
 
-def decide(workspace: Workspace, *events: Event) -> tuple[int, ...]:
+def decide(workspace: Workspace, *events: Event, at: float | None = None) -> tuple[int, ...]:
     """Append the decisions, in this order, and return their numbers once they are on the disk.
+
+    `at` is when they were made (seconds since 1970), for a replay of what was recorded; None means now.
 
     Raises:
         WorkspaceError: the workspace can't be written, or the disk is full.
@@ -32,7 +34,7 @@ def decide(workspace: Workspace, *events: Event) -> tuple[int, ...]:
     try:
         make_private_folder(workspace.root)
         with Spool.open(workspace.journal, attempt=0) as spool:
-            numbers = spool.append_all(events)
+            numbers = spool.append_all(events, None if at is None else (at,) * len(events))
             spool.sync()
             return numbers
     except OSError as error:

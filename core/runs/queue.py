@@ -16,7 +16,7 @@ from core.errors import RunError, WorkspaceError
 from core.events import Cancelled, Event, Held, Job, QueueMoved, Released, Resumed, RunQueued
 from core.events.lines import Json
 from core.paths import Workspace
-from core.runs.folder import create_run_folder, new_run_id
+from core.runs.folder import create_run_folder, new_run_id, read_job
 from core.runs.identity import read_boot_id
 from core.runs.journal import decide
 from core.runs.launch import ensure_supervisor
@@ -104,10 +104,12 @@ def resume(workspace: Workspace, run_id: str) -> int:
     """Continue a paused or failed run from its newest valid checkpoint, in front of the queue; returns the attempt.
 
     Raises:
-        RunError: the run is unknown, has completed, or is not at rest.
+        RunError: the run is unknown, has completed, was recorded by another tracker, or is not at rest.
         WorkspaceError, LaunchError: as `submit`.
     """
     run = read_run(workspace, run_id)
+    if run.imported and not workspace.run(run_id).recipe.exists() and read_job(workspace.run(run_id)).imported:
+        raise RunError(f"run {run_id} can't be resumed", why="it was imported and has no recipe or checkpoint of ours")
     if not may_resume(run.state, run.outcome):
         raise RunError(
             f"run {run_id} can't be resumed: it {_standing(run)}",

@@ -13,16 +13,20 @@ from core.paths import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`gpu` is what CUDA_VISIBLE_DEVICES takes: an index or a UUID; None lets the environment choose."""
+    """`gpu` is what CUDA_VISIBLE_DEVICES takes: an index or a UUID; None lets the environment choose.
+
+    `notify` is a program with its arguments, started when a run ends; a sentence is added as the last argument.
+    """
 
     gpu: str | None = None
+    notify: tuple[str, ...] = ()
 
 
 def read_settings(workspace: Workspace) -> Settings:
     """The settings of `workspace`.
 
     Raises:
-        WorkspaceError: settings.yaml is not readable, or `gpu` is not an index or UUID.
+        WorkspaceError: settings.yaml is not readable, `gpu` is not an index or UUID, or `notify` no list of texts.
     """
     try:
         text = workspace.settings.read_text(encoding="utf-8")
@@ -43,4 +47,10 @@ def read_settings(workspace: Workspace) -> Settings:
             f"{workspace.settings}: gpu must name one GPU, by index or UUID",
             try_this="`gpu: 0`, or `gpu: GPU-…` as nvidia-smi -L prints it",
         )
-    return Settings(gpu=None if gpu is None else str(gpu))
+    notify = body.get("notify") if isinstance(body, dict) else None
+    if notify is not None and (not isinstance(notify, list) or not all(isinstance(part, str) for part in notify)):
+        raise WorkspaceError(
+            f"{workspace.settings}: notify must be a list of texts, a program and its arguments",
+            try_this="`notify: [notify-send, finetui]`",
+        )
+    return Settings(gpu=None if gpu is None else str(gpu), notify=tuple(notify or ()))

@@ -72,19 +72,21 @@ class Spool:
             self.sync()
         return seq
 
-    def append_all(self, events: tuple[Event, ...]) -> tuple[int, ...]:
+    def append_all(self, events: tuple[Event, ...], at: tuple[float, ...] | None = None) -> tuple[int, ...]:
         """Write several events by one `write()` and return their numbers.
+
+        `at` says when each happened (seconds since 1970), for what was recorded elsewhere; None means now.
 
         Raises:
             OSError: as `append`; whole lines that were written before the disk was full stay, as a reader may have
                 seen them.
             ValueError: as `append`.
         """
-        now = time.time()
+        times = (time.time(),) * len(events) if at is None else at
         numbers = tuple(range(self._last_seq + 1, self._last_seq + 1 + len(events)))
         data = b"".join(
-            encode_event(event, seq=seq, attempt=self.attempt, ts=now)
-            for seq, event in zip(numbers, events, strict=True)
+            encode_event(event, seq=seq, attempt=self.attempt, ts=ts)
+            for seq, ts, event in zip(numbers, times, events, strict=True)
         )
         self._write(data)
         if time.monotonic() - self._synced_at >= SYNC_EVERY_SECONDS:

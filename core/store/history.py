@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import fields
 
 from core.states import Outcome, State
-from core.store.machine_fold import READINGS
 from core.store.numbers import unpack, unpack_numbers
 from core.store.rows import (
     AnswerRow,
@@ -22,6 +22,9 @@ from core.store.rows import (
     SampleRow,
     TransitionRow,
 )
+
+_READINGS = tuple(field.name for field in fields(SampleRow) if field.name not in ("at", "attempt"))
+"""The columns of a hardware sample."""
 
 
 def read_journal_seq(connection: sqlite3.Connection) -> int:
@@ -231,10 +234,10 @@ def read_hardware(
 ) -> tuple[SampleRow, ...]:
     """Hardware samples, oldest first."""
     rows = connection.execute(
-        f"""SELECT at, attempt, {", ".join(READINGS)} FROM hardware_samples WHERE run_key = ? AND at > ?
+        f"""SELECT at, attempt, {", ".join(_READINGS)} FROM hardware_samples WHERE run_key = ? AND at > ?
             ORDER BY seq DESC LIMIT ?""",
         (run_key, after, -1 if limit is None else limit),
     ).fetchall()
     return tuple(
-        SampleRow(at=row[0], attempt=row[1], **dict(zip(READINGS, row[2:], strict=True))) for row in rows[::-1]
+        SampleRow(at=row[0], attempt=row[1], **dict(zip(_READINGS, row[2:], strict=True))) for row in rows[::-1]
     )

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from core.errors import RunError, StoreNewerError
 from core.paths import Workspace
-from core.store import history, run_list, series
+from core.store import history, run_list, run_query, series
 from core.store.database import BUSY_SECONDS, connect_reader, has_rollback_journal
 from core.store.failures import explained
 from core.store.rows import (
@@ -34,6 +34,7 @@ from core.store.rows import (
     SummaryRow,
     TransitionRow,
 )
+from core.store.run_query import RunPage, RunQuery
 
 Result = TypeVar("Result")
 
@@ -139,6 +140,18 @@ class Reader:
     ) -> tuple[RunRow, ...]:
         """Runs of a kind (None: all kinds), newest first; `before` is the last row of the page above."""
         return self._read(lambda connection: run_list.read_runs(connection, kind, limit, before, states))
+
+    def matching(self, query: RunQuery, limit: int | None = None) -> list[int]:
+        """Numbers of the runs that a query asks for, in its order, for `page`; they mean nothing in another store."""
+        return self._read(lambda connection: run_query.read_matching(connection, query, limit))
+
+    def page(self, run_keys: Sequence[int], columns: Sequence[str] = ()) -> RunPage:
+        """The runs of these numbers (at most 500), with more fields (`core.store.run_query`) and their loss's trend."""
+        return self._read(lambda connection: run_query.read_page(connection, run_keys, columns))
+
+    def run_number(self, run_id: str) -> int | None:
+        """The number of a run among those that `matching` gives; None where there is no such run."""
+        return self._read(lambda connection: run_list.read_run_key(connection, run_id))
 
     def run(self, run_id: str) -> RunRow:
         """One run.

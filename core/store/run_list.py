@@ -59,6 +59,13 @@ def read_run(connection: sqlite3.Connection, run_id: str) -> RunRow | None:
     return rows[0] if rows else None
 
 
+def read_runs_by_key(connection: sqlite3.Connection, run_keys: Sequence[int]) -> dict[int, RunRow]:
+    """Runs by their numbers (`run_key`), as many of them as there are still."""
+    marks = ",".join("?" * len(run_keys))
+    sql = _SELECT.replace("SELECT ", "SELECT runs.run_key, ", 1) + f" WHERE runs.run_key IN ({marks})"
+    return {row[0]: _row(*row[1:]) for row in connection.execute(sql, list(run_keys))}
+
+
 def read_queue(connection: sqlite3.Connection, with_held: bool) -> tuple[RunRow, ...]:
     """Waiting runs in start order."""
     states = "('queued', 'held')" if with_held else "('queued')"

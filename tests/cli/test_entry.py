@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from core.cli.command import SUMMARIES
@@ -22,6 +24,32 @@ def test_without_words_it_shows_help_and_calls_it_wrong_use() -> None:
     assert result.returncode == 2 and result.stdout == ""
     assert all(f"    {name} " in result.stderr for name in SUMMARIES)
     assert len(SUMMARIES) >= 22
+
+
+def test_without_words_in_a_terminal_it_opens_the_app_and_q_closes_it(workspace: Workspace) -> None:
+    command = ["-P", "-m", "tui.entry", "--workspace", str(workspace.root), "--no-mouse"]
+    screen = pexpect.spawn(sys.executable, command, dimensions=(24, 80), encoding="utf-8", timeout=30)
+    try:
+        screen.expect_exact("No training runs in this workspace yet.")
+        screen.expect_exact("Start the demo")
+        assert "\x1b[?1003h" not in screen.before  # any-motion mouse reports were not asked for
+        screen.send("q")
+        screen.expect(pexpect.EOF)
+    finally:
+        screen.close(force=True)
+    assert screen.exitstatus == 0
+    assert list(workspace.root.iterdir()) == []
+
+
+def test_a_hang_up_ends_the_app_at_once(workspace: Workspace) -> None:
+    screen = pexpect.spawn(
+        sys.executable, ["-P", "-m", "tui.entry", "--workspace", str(workspace.root)], dimensions=(24, 80), timeout=30
+    )
+    screen.expect_exact("No training runs")
+    screen.kill(signal.SIGHUP)
+    screen.expect(pexpect.EOF)
+    screen.close()
+    assert screen.signalstatus == signal.SIGHUP or screen.exitstatus is not None
 
 
 @pytest.mark.parametrize("command", sorted(SUMMARIES))

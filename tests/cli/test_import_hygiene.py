@@ -33,6 +33,8 @@ OTHERS = (
     ["gc"],
     ["rebuild"],
     ["fsck"],
+    ["import", "absent"],
+    ["export", "x"],
 )
 
 

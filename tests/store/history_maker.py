@@ -36,7 +36,8 @@ from core.events import (
 )
 from core.paths import Workspace
 from core.states import MOVES, Outcome, State
-from core.store import Writer, ingest, open_writer
+from core.store import Writer, open_writer
+from core.store.ingest import ingest
 from core.store.reader import Reader
 from tests.store.line_files import Lines
 

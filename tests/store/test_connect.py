@@ -16,7 +16,8 @@ import pytest
 from core.errors import StoreBusyError, StoreError, StoreNewerError
 from core.locks import FileLock
 from core.paths import Workspace
-from core.store import ingest, ingest_once, open_reader, open_writer, policy
+from core.store import ingest_once, open_reader, open_writer, policy
+from core.store.ingest import ingest
 from core.store.policy import file_system_of, journal_policy
 from tests.store.line_files import Lines
 
