@@ -107,8 +107,7 @@ class Spool:
             os.ftruncate(self._descriptor, self._end)
             self._has_rest = False
             raise
-        self._end += written
-        self._last_seq += data.count(b"\n")
+        self._keep(data)
 
     def _keep(self, lines: bytes) -> None:
         self._end += len(lines)

@@ -36,8 +36,8 @@ from core.events import (
 from core.paths import Workspace
 from core.states import Outcome, State
 from core.store import Reader, ingest_once, open_reader, open_writer
-from core.store.ingest import ingest
 from core.store.content import natural_content
+from core.store.ingest import ingest
 from tests.store.line_files import Lines, queued_event, run_id
 
 
