@@ -15,7 +15,7 @@ _BLOCK_BYTES = 256 * 1024
 
 
 class LineReader:
-    """Reads a growing file line by line from byte `offset` on; a line without its end waits until `to_the_end` is asked."""
+    """Reads a growing file by lines from byte `offset` on; one without its end waits until `to_the_end` is asked."""
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         self._path = path
