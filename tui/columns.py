@@ -56,7 +56,7 @@ def _metric(field: str) -> Callable[[Cells], tuple[str, str]]:
 
 
 _TABLE = (
-    Column(id="run", title="RUN", width=18, widest=44, draw=_name, gives_way=0, sort="name"),
+    Column(id="run", title="RUN", width=24, widest=44, draw=_name, gives_way=0, sort="name"),
     Column(
         id="method",
         title="METHOD",
