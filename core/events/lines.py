@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields
 from typing import ClassVar, Self, TypeAlias, cast
+from urllib.parse import unquote
 
 FORMAT_VERSION = 1
 
@@ -35,6 +36,13 @@ class Event:
     def __init_subclass__(cls) -> None:
         # slots=True makes each class twice: the second one wins, and a bare super() here would refer to the first
         Event.registry[cls.__name__] = cls
+
+    def fields_as_json(self) -> str | None:
+        """The fields as JSON text without the outer braces, for an event that is written at each training step.
+
+        None, here and wherever a value is not finite, leaves it to the general encoder.
+        """
+        return None
 
     @classmethod
     def from_json(cls, data: dict[str, Json]) -> Self:
@@ -104,6 +112,10 @@ def encode_event(event: Event, *, seq: int, attempt: int, ts: float) -> bytes:
         ValueError: it holds a value that JSON can't carry.
     """
     event_type = type(event)
+    known = event.fields_as_json()
+    if known is not None:
+        head = f'"v":{FORMAT_VERSION},"seq":{seq},"attempt":{attempt},"ts":{ts:.3f},"type":"{event_type.__name__}"'
+        return _line(f"{{{head},{known}}}")
     names = _field_names.get(event_type)
     if names is None:
         names = _field_names[event_type] = tuple(field.name for field in fields(event))
@@ -122,6 +134,10 @@ def encode_event(event: Event, *, seq: int, attempt: int, ts: float) -> bytes:
         nonfinite: dict[str, str] = {}
         finite = {name: _finite(value, name, nonfinite) for name, value in body.items()}
         text = _ENCODER.encode({**finite, "nonfinite": nonfinite})
+    return _line(text)
+
+
+def _line(text: str) -> bytes:
     payload = text.encode("utf-8", "backslashreplace")
     return b"%08x %s\n" % (zlib.crc32(payload), payload)
 
@@ -140,12 +156,17 @@ def _finite(value: object, path: str, nonfinite: dict[str, str]) -> object:
         nonfinite[path] = "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
         return None
     if isinstance(value, dict):
-        return {str(key): _finite(item, f"{path}\t{key}", nonfinite) for key, item in value.items()}
+        return {str(key): _finite(item, f"{path}\t{_quoted(str(key))}", nonfinite) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [_finite(item, f"{path}\t{index}", nonfinite) for index, item in enumerate(value)]
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     return _finite(_as_dictionary(value), path, nonfinite)
+
+
+def _quoted(key: str) -> str:
+    """A key as part of a path whose parts are separated by tabs."""
+    return key.replace("%", "%25").replace("\t", "%09")
 
 
 def decode_line(line: bytes) -> Record:
@@ -160,7 +181,7 @@ def decode_line(line: bytes) -> Record:
         raise ValueError("checksum does not match")
     body = cast(dict[str, Json], json.loads(payload))
     for path, kind in cast(dict[str, str], body.get("nonfinite", {})).items():
-        _restore(body, path.split("\t"), float(kind))
+        _restore(body, [unquote(part) for part in path.split("\t")], float(kind))
     event_type = Event.registry.get(str(body["type"]))
     try:
         event = event_type.from_json(body) if event_type else None

@@ -5,6 +5,8 @@ A worker reports facts; it must not name a state (`running`, `finished`): those 
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import dataclass, field
 from typing import Self, cast
 
@@ -78,6 +80,29 @@ class StepLogged(Event):
     epoch: float | None = None
     tokens: int | None = None
     elapsed_seconds: float | None = None
+
+    def fields_as_json(self) -> str | None:
+        try:
+            total = sum(self.values.values()) + (self.epoch or 0.0) + (self.elapsed_seconds or 0.0)
+            if not math.isfinite(total):  # a sum is not finite where one of its parts is not
+                return None
+            for name in self.values.keys() - _keys.keys():
+                _keys[name] = json.dumps(name, ensure_ascii=False) + ":"
+            values = ",".join([_keys[name] + float.__repr__(value) for name, value in self.values.items()])
+        except (AttributeError, TypeError):
+            return None  # not all are floats: the general encoder writes them, or says what is wrong
+        return (
+            f'"step":{self.step},"values":{{{values}}},"epoch":{_number(self.epoch)},"tokens":{_number(self.tokens)},'
+            f'"elapsed_seconds":{_number(self.elapsed_seconds)}'
+        )
+
+
+_keys: dict[str, str] = {}
+"""Metric names as JSON keys with their colon; kept, since the same few come back at each step."""
+
+
+def _number(value: float | None) -> str:
+    return "null" if value is None else repr(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

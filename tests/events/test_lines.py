@@ -60,6 +60,21 @@ def test_every_kind_of_number_survives_and_the_line_stays_json() -> None:
     assert event.values == values
 
 
+@given(
+    values=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.floats(allow_nan=False), max_size=12),
+    epoch=st.none() | st.floats(0, 1e6),
+    tokens=st.none() | st.integers(0, 2**60),
+)
+def test_a_step_of_any_names_and_numbers_comes_back_exactly(
+    values: dict[str, float], epoch: float | None, tokens: int | None
+) -> None:
+    """Steps have a way of their own through the encoder: it must say the same as the general one."""
+    event = StepLogged(step=7, values=values, epoch=epoch, tokens=tokens, elapsed_seconds=0.1)
+    line = encode_line(Record(1, 1, 1763650000.125, event))
+    assert decode_line(line) == Record(1, 1, 1763650000.125, event)
+    assert json.loads(line.split(b" ", 1)[1])["type"] == "StepLogged"
+
+
 def test_an_event_of_a_newer_version_is_kept_as_unknown() -> None:
     line = encode_line(Record(1, 1, 0.0, StepLogged(step=1, values={})))
     body = line.split(b" ", 1)[1].replace(b'"StepLogged"', b'"FromTheFuture"').rstrip()
