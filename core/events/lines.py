@@ -37,10 +37,10 @@ class Event:
         # slots=True makes each class twice: the second one wins, and a bare super() here would refer to the first
         Event.registry[cls.__name__] = cls
 
-    def fields_as_json(self) -> str | None:
-        """The fields as JSON text without the outer braces, for an event that is written at each training step.
+    def as_json(self, seq: int, attempt: int, ts: float) -> str | None:
+        """The whole JSON text of its line, for an event that is written at each training step.
 
-        None, here and wherever a value is not finite, leaves it to the general encoder.
+        None, here and wherever a value is not a finite number, leaves it to the general encoder.
         """
         return None
 
@@ -112,10 +112,9 @@ def encode_event(event: Event, *, seq: int, attempt: int, ts: float) -> bytes:
         ValueError: it holds a value that JSON can't carry.
     """
     event_type = type(event)
-    known = event.fields_as_json()
+    known = event.as_json(seq, attempt, ts)
     if known is not None:
-        head = f'"v":{FORMAT_VERSION},"seq":{seq},"attempt":{attempt},"ts":{ts:.3f},"type":"{event_type.__name__}"'
-        return _line(f"{{{head},{known}}}")
+        return _line(known)
     names = _field_names.get(event_type)
     if names is None:
         names = _field_names[event_type] = tuple(field.name for field in fields(event))

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Self, cast
 
-from core.events.lines import Event, Json
+from core.events.lines import FORMAT_VERSION, Event, Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,28 +81,31 @@ class StepLogged(Event):
     tokens: int | None = None
     elapsed_seconds: float | None = None
 
-    def fields_as_json(self) -> str | None:
-        try:
-            total = sum(self.values.values()) + (self.epoch or 0.0) + (self.elapsed_seconds or 0.0)
-            if not math.isfinite(total):  # a sum is not finite where one of its parts is not
-                return None
-            for name in self.values.keys() - _keys.keys():
-                _keys[name] = json.dumps(name, ensure_ascii=False) + ":"
-            values = ",".join([_keys[name] + float.__repr__(value) for name, value in self.values.items()])
-        except (AttributeError, TypeError):
-            return None  # not all are floats: the general encoder writes them, or says what is wrong
-        return (
-            f'"step":{self.step},"values":{{{values}}},"epoch":{_number(self.epoch)},"tokens":{_number(self.tokens)},'
-            f'"elapsed_seconds":{_number(self.elapsed_seconds)}'
-        )
+    def as_json(self, seq: int, attempt: int, ts: float) -> str | None:
+        numbers = self.values.values() if isinstance(self.values, dict) else (None,)
+        if not _FLOAT_ALONE.issuperset(map(type, numbers)):
+            return None
+        epoch, tokens, elapsed = self.epoch, self.tokens, self.elapsed_seconds
+        if epoch is None or tokens is None or elapsed is None or not math.isfinite(sum(numbers) + epoch + elapsed):
+            return None  # a sum is not finite where one of its parts is not
+        names = tuple(self.values)
+        template = _templates.get(names)
+        if template is None:
+            template = _templates[names] = _template(names)
+        return template % (seq, attempt, ts, self.step, *numbers, epoch, tokens, elapsed)
 
 
-_keys: dict[str, str] = {}
-"""Metric names as JSON keys with their colon; kept, since the same few come back at each step."""
+_FLOAT_ALONE = frozenset({float})
+_templates: dict[tuple[str, ...], str] = {}
+"""The line of a step by its metric names; kept, since the same few come back at each step."""
 
 
-def _number(value: float | None) -> str:
-    return "null" if value is None else repr(value)
+def _template(names: tuple[str, ...]) -> str:
+    keys = ",".join(json.dumps(name, ensure_ascii=False).replace("%", "%%") + ":%s" for name in names)
+    return (
+        f'{{"v":{FORMAT_VERSION},"seq":%s,"attempt":%s,"ts":%.3f,"type":"StepLogged","step":%s,"values":{{{keys}}},'
+        '"epoch":%s,"tokens":%s,"elapsed_seconds":%s}'
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
