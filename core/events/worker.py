@@ -92,7 +92,7 @@ class StepLogged(Event):
         template = _templates.get(names)
         if template is None:
             template = _templates[names] = _template(names)
-        return template % (seq, attempt, ts, self.step, *numbers, epoch, tokens, elapsed)
+        return template % (seq, attempt, round(ts, 3), self.step, *numbers, epoch, tokens, elapsed)
 
 
 _FLOAT_ALONE = frozenset({float})
@@ -103,7 +103,7 @@ _templates: dict[tuple[str, ...], str] = {}
 def _template(names: tuple[str, ...]) -> str:
     keys = ",".join(json.dumps(name, ensure_ascii=False).replace("%", "%%") + ":%s" for name in names)
     return (
-        f'{{"v":{FORMAT_VERSION},"seq":%s,"attempt":%s,"ts":%.3f,"type":"StepLogged","step":%s,"values":{{{keys}}},'
+        f'{{"v":{FORMAT_VERSION},"seq":%s,"attempt":%s,"ts":%s,"type":"StepLogged","step":%s,"values":{{{keys}}},'
         '"epoch":%s,"tokens":%s,"elapsed_seconds":%s}'
     )
 
