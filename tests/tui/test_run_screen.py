@@ -26,6 +26,7 @@ from tui.panels.log import RunLog
 from tui.screens.run import RunScreen
 from tui.screens.text import TextScreen
 from tui.theme import THEMES
+from tui.widgets.chart.widget import Chart
 
 __all__ = ["site"]
 RECORDED = Path(__file__).resolve().parents[1] / "data" / "recorded-run"
@@ -113,6 +114,11 @@ def test_the_page_looks_as_it_did(replayed: tuple[Workspace, str], size: tuple[i
         )
         await until(pilot, lambda: "run completed" in page.log_view.text, "the log")
         await until(pilot, lambda: page._log_was_read, "the worker's output")
+        for model in page.curves.models.values():  # a scale remembers in which portions the points came: fit it anew
+            model.set_log(True)
+            model.set_log(False)
+        for chart in page.query(Chart):
+            chart.draw_now()
         await pilot.pause(1.0)  # each chart and line has had its turn
         text = shown(app).replace(run_id, "RUN-ID--") + "\n"
         path = SNAPSHOTS / f"run-{size[0]}x{size[1]}.txt"
